@@ -1,0 +1,54 @@
+# Every target is one command that also works without make, in the environment that `make` builds in .venv.
+# make demo and make test need nothing but Python 3.11 or newer with venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Where torch comes from: empty is pip's own default. PyTorch's CPU wheel index saves the gigabytes of CUDA.
+TORCH_INDEX ?=
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint clean
+
+help:
+	@echo "make demo    train a GAN on real handwritten digits, on the CPU, in about three minutes"
+	@echo "make test    lint, types, import contract and tests"
+	@echo "make lint    the checks without the tests"
+	@echo "make clean   remove the environment"
+
+demo: $(VENV)/core
+	$(BIN)/ganworks train
+
+# Tests last: their closing line is the result.
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV)
+
+# torch first and alone: what comes later must take this one, and cannot bring another.
+$(VENV)/torch: constraints.txt
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "ganworks needs Python 3.11 or newer with venv; name one: make PYTHON=python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing torch (the first time takes some minutes)"
+	$(PIP) torch $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	@if $(BIN)/python -m pip list --disable-pip-version-check 2>/dev/null | grep -q '^nvidia-'; then \
+		echo "note: CUDA packages (nvidia-*) came along. Without an NVIDIA GPU they are of no use: make clean, then"; \
+		echo "      make demo TORCH_INDEX=ADDRESS with the address of PyTorch's CPU wheel index"; fi
+	@touch $@
+
+$(VENV)/core: $(VENV)/torch pyproject.toml
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/test: $(VENV)/core
+	$(PIP) --editable '.[features,test]'
+	@touch $@

@@ -1,0 +1,130 @@
+"""What an experiment found, as JSON: written after every arm, taken up again where it stopped.
+
+An arm is one training with its scores. Finished arms are skipped as long as the sources that the experiment depends on
+are the same; otherwise it starts anew. `python -m experiments.record` lists the results and which are stale.
+"""
+
+import hashlib
+import json
+import operator
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "experiments" / "results"
+OURS = ("src/ganworks",)
+"""What every experiment that trains with ganworks depends on."""
+_FACES = ("src/ganworks/cli", "src/ganworks/studio")
+_COMPARE = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
+
+Arm = dict[str, object]
+
+
+def source_hash(paths: Iterable[str]) -> str:
+    """SHA-256 over the files under some paths of the repository; how commands look is left out."""
+    digest = hashlib.sha256()
+    for file in sorted({file for path in paths for file in (ROOT / path, *(ROOT / path).rglob("*"))}):
+        name = file.relative_to(ROOT).as_posix()
+        if file.is_file() and "__pycache__" not in name and not name.startswith(_FACES):
+            digest.update(f"{name}\0{file.stat().st_size}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def processor() -> str:
+    """The processor's name, as the system gives it."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+class Record:
+    """The result file of one experiment.
+
+    Args:
+        name: Of the experiment; the file is `results/<name>.json`.
+        claim: What is claimed, in one sentence.
+        sources: Files and folders of the repository that the result depends on.
+        options: What else makes two runs of it different, such as the data's fingerprint.
+        folder: Where the file is written.
+    """
+
+    def __init__(
+        self, name: str, claim: str, sources: Iterable[str], options: object = None, folder: Path = RESULTS
+    ) -> None:
+        self.path = folder / f"{name}.json"
+        head = {
+            "experiment": name,
+            "claim": claim,
+            "command": shlex.join(["python", "-m", f"experiments.{name}", *sys.argv[1:]]),
+            "options": options,
+            "sources": {"paths": list(sources), "sha256": source_hash(sources)},
+            "versions": {"python": platform.python_version(), **{p: version(p) for p in ("torch", "numpy")}},
+            "processor": processor(),
+        }
+        self.content: dict[str, object] = head | {"date": "", "passed": None, "bars": [], "floors": {}, "arms": {}}
+        if self.path.exists():
+            before = json.loads(self.path.read_text())
+            if all(before.get(key) == json.loads(json.dumps(head[key])) for key in ("options", "sources", "versions")):
+                self.content["arms"], self.content["floors"] = before["arms"], before["floors"]
+        self.arms: dict[str, Arm] = self.content["arms"]  # type: ignore[assignment]
+        self.floors: dict[str, Arm] = self.content["floors"]  # type: ignore[assignment]
+        self.bars: list[dict[str, object]] = self.content["bars"]  # type: ignore[assignment]
+
+    def arm(self, name: str, measure: Callable[[], Arm]) -> Arm:
+        """The result of an arm: from the file, or measured and written now."""
+        return self._once(self.arms, name, measure)
+
+    def floor(self, name: str, measure: Callable[[], Arm]) -> Arm:
+        """What real data, or the exact density, scores under the same protocol."""
+        return self._once(self.floors, name, measure)
+
+    def _once(self, table: dict[str, Arm], name: str, measure: Callable[[], Arm]) -> Arm:
+        if name not in table:
+            table[name] = measure()
+            self.write()
+            print(f"{name}: {json.dumps(table[name])}", file=sys.stderr, flush=True)
+        return table[name]
+
+    def bar(self, what: str, value: float, compare: str, limit: float) -> bool:
+        """Judge a number; `compare` is <=, >= or ==."""
+        passed = bool(_COMPARE[compare](value, limit))
+        self.bars.append({"what": what, "value": value, "bar": f"{compare} {limit:.4g}", "passed": passed})
+        return passed
+
+    def write(self) -> None:
+        """Replace the file by what is known now; a crash leaves the old or the new one."""
+        self.content["date"] = datetime.now(UTC).isoformat(timespec="seconds")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_suffix(".tmp")
+        beside.write_text(json.dumps(self.content, indent=1) + "\n")
+        os.replace(beside, self.path)
+
+    def finish(self) -> int:
+        """Write the verdict, print the bars, and give the exit code: 0 where every bar is passed, else 6."""
+        passed = all(bool(bar["passed"]) for bar in self.bars)
+        self.content["passed"] = passed
+        self.write()
+        for bar in self.bars:
+            print(f"{'passed' if bar['passed'] else 'FAILED'}  {bar['what']}: {bar['value']:.4g} (bar {bar['bar']})")
+        print(f"result: {self.path}")
+        return 0 if passed else 6
+
+
+def stale(result: Path) -> bool:
+    """Whether a result was measured with other sources than those in the tree."""
+    sources = json.loads(result.read_text())["sources"]
+    return source_hash(sources["paths"]) != str(sources["sha256"])
+
+
+if __name__ == "__main__":
+    for path in sorted(RESULTS.glob("*.json")):
+        if "bars" in (found := json.loads(path.read_text())):
+            verdict = {True: "passed", False: "FAILED", None: "unfinished"}[found["passed"]]
+            print(f"{path.stem:16} {verdict:10} {'stale' if stale(path) else 'fresh'}  {found['date']}")

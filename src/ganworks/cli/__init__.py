@@ -1,0 +1,1 @@
+"""The command `ganworks`: one file per verb, thin. Nothing here imports torch before a verb runs."""

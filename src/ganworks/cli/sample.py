@@ -1,0 +1,56 @@
+"""`ganworks sample`: what a trained generator makes."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from ganworks.cli import options
+from ganworks.cli.output import DEFAULT, Output
+from ganworks.cli.train import Seed
+
+Format = Annotated[Literal["files", "npz"], Parameter(name="--format")]
+
+
+def sample(
+    model: Path,
+    /,
+    *,
+    number: Annotated[int, Parameter(name=("-n", "--number")), options.at_least(1)] = 64,
+    seed: Seed = 0,
+    out: Path = Path("samples"),
+    label: str | None = None,
+    form: Format = "files",
+    output: Output = DEFAULT,
+) -> int:
+    """Write samples of a model or run into a new folder. The same seed gives the same samples.
+
+    Examples:
+      ganworks sample runs/digits-0001 -n 64 --seed 1 --out samples
+      ganworks sample my-gan -n 1000 --out data --format npz
+
+    Parameters
+    ----------
+    model
+        Folder of a model or of a run.
+    number
+        How many.
+    seed
+        The first ten of 64 are the ten of another call with this seed.
+    out
+        A new or empty folder.
+    label
+        One class only, by its name or number.
+    form
+        One file a sample (points: one .npy), or a single array.
+    """
+    from ganworks.use import sample as writer
+
+    writer.check_out(out)
+    from ganworks.gan import GAN
+
+    gan = GAN.load(model)
+    given = None if label is None else writer.label_index(gan.spec, label)
+    writer.write(gan.sample(number, seed=seed, label=given), out, form)
+    output.result({"out": out, "samples": number, "seed": seed}, lambda: [f"{number} samples in {out}"])
+    return 0

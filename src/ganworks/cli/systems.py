@@ -1,0 +1,79 @@
+"""`ganworks systems`: the GANs there are, and every setting of one."""
+
+import json
+from typing import Any
+
+from ganworks.cli.output import DEFAULT, Output, table
+
+
+def _row(name: str) -> dict[str, Any]:
+    from ganworks import systems
+
+    system = systems.get(name)
+    return {"name": name, "paper": system.paper, "accepts": list(system.accepts), "gives": system.gives}
+
+
+def _bounds(field: Any) -> str:
+    """The values a setting may take, as a person writes them."""
+    from ganworks.settings import choices
+
+    words = choices(field.annotation)
+    if words:
+        return " | ".join(words)
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    found = [
+        f"{sign} {getattr(mark, limit)}"
+        for mark in field.metadata
+        for limit, sign in signs.items()
+        if getattr(mark, limit, None) is not None
+    ]
+    return ", ".join(found)
+
+
+def _settings(name: str) -> list[dict[str, str]]:
+    from ganworks import systems
+    from ganworks.settings import keys
+
+    model = systems.get(name).Settings
+    defaults = model().model_dump(mode="json", by_alias=True)
+    return [
+        {"key": key, "default": _written(defaults, key), "allowed": _bounds(field), "meaning": field.description or ""}
+        for key, field in keys(model)
+    ]
+
+
+def _written(defaults: dict[str, Any], key: str) -> str:
+    """A default as --set takes it."""
+    value: Any = defaults
+    for part in key.split("."):
+        value = value[part]
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def systems(name: str | None = None, /, *, output: Output = DEFAULT) -> int:
+    """List the systems, or show one with its paper and every setting.
+
+    Examples:
+      ganworks systems
+      ganworks systems r3gan
+
+    Parameters
+    ----------
+    name
+        The system to show.
+    """
+    from ganworks import systems as known
+
+    if name is None:
+        rows = [_row(each) for each in known.names()]
+        head = [["system", "takes", "paper"]]
+        output.result(rows, lambda: table(head + [[r["name"], ", ".join(r["accepts"]), r["paper"]] for r in rows]))
+        return 0
+    shown = _row(name)
+    settings = _settings(name)
+    lines = [f"{name}: {shown['paper']}", f"takes {', '.join(shown['accepts'])}; gives {shown['gives']}", ""]
+    head = [["setting", "default", "allowed", "meaning"]]
+    output.result(
+        shown | {"settings": settings}, lambda: lines + table(head + [list(row.values()) for row in settings])
+    )
+    return 0

@@ -1,0 +1,178 @@
+"""A data set: rows kept as they came, a spec that travels with the model, and a part that is held out."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from ganworks.data.spec import Batch, DataSpec, Kind
+from ganworks.errors import error
+from ganworks.random import generator
+from ganworks.theory import Density, Mixture
+
+
+@dataclass(frozen=True)
+class Content:
+    """Rows as a reader returns them, before anything is held out.
+
+    Args:
+        columns: `x`, (N, D) float32 or pictures (N, C, H, W) as uint8 or as float32 in [-1, 1]; `label`, (N,) int64,
+            where there are labels.
+        classes: Names of the labels 0 ... K-1.
+        note: What was decided while reading, one sentence each.
+    """
+
+    name: str
+    kind: Kind
+    columns: Mapping[str, Tensor]
+    classes: tuple[str, ...] = ()
+    note: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.columns["x"])
+
+    def take(self, indices: Int64[Tensor, "n"]) -> "Content":
+        """A copy of some rows."""
+        columns = {key: column[indices] for key, column in self.columns.items()}
+        return Content(self.name, self.kind, columns, self.classes, self.note)
+
+
+class DataSet:
+    """Rows to train on. `d[i]` is one of them, `d.rows(indices)` a batch, `d.held_out` the rows kept for scoring.
+
+    Args:
+        spec: What systems may know of the data.
+        columns: As in `Content`.
+        density: Where the rows were drawn from a known density: `fresh` draws more of them.
+        held_out: Rows that training never sees.
+        note: What was decided while reading, one sentence each.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        columns: Mapping[str, Tensor],
+        density: Density | None = None,
+        held_out: "DataSet | None" = None,
+        note: Sequence[str] = (),
+    ) -> None:
+        self.spec = spec
+        self.density = density
+        self.held_out = held_out
+        self.note = list(note)
+        self.columns = dict(columns)
+
+    @property
+    def name(self) -> str:
+        """The built-in's name, or that of the file or folder."""
+        return self.spec.name
+
+    def __len__(self) -> int:
+        return self.spec.count
+
+    def __repr__(self) -> str:
+        return f"DataSet({self.name!r}, {self.spec.kind}, {len(self)} x {self.spec.shape})"
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """One row: `x` float32, (D,) or (C, H, W) in [-1, 1], and `label`, an int64 scalar, where there are labels."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"row {index} of {len(self)}")
+        return {key: column[0] for key, column in self.rows(torch.tensor([index % len(self)])).items()}
+
+    def rows(self, indices: Int64[Tensor, "n"]) -> Batch:
+        """Some rows, in the user's units: `x` float32 (n, D) or (n, C, H, W) in [-1, 1], `label` int64 (n,)."""
+        taken = {key: column.index_select(0, indices) for key, column in self.columns.items()}
+        if taken["x"].dtype == torch.uint8:
+            taken["x"] = taken["x"].float().div_(127.5).sub_(1)
+        return Batch(taken)
+
+    def fresh(self, count: int, seed: int) -> Batch:
+        """New rows from the density, the same for the same seed; they are never rows of the table."""
+        assert self.density is not None, f"{self.name} has no density to draw from"
+        return Batch(draw(self.density, count, generator(seed, "fresh", self.name)))
+
+
+def draw(density: Density, count: int, random: torch.Generator) -> dict[str, Tensor]:
+    """Rows of a density: `x`, and for a mixture the component as `label`."""
+    if isinstance(density, Mixture):
+        x, component = density.sample_with_component(count, random)
+        return {"x": x, "label": component}
+    return {"x": density.sample(count, random)}
+
+
+def build(whole: Content, density: Density | None = None, rows: Int64[Tensor, "n"] | None = None) -> DataSet:
+    """Make the data set that trains on some rows of what was read; None takes all of them.
+
+    Weights, centre and scale are those of the training rows; the fingerprint is that of the whole content, so a model
+    recognises its data however they are split.
+    """
+    train = whole if rows is None else whole.take(rows)
+    center, scale = _standard(train.columns["x"]) if whole.kind == "points" and density is None else ((), ())
+    spec = DataSpec(
+        kind=whole.kind,
+        shape=tuple(whole.columns["x"].shape[1:]),
+        count=len(train),
+        name=whole.name,
+        fingerprint=fingerprint(whole.columns),
+        classes=whole.classes,
+        class_weights=_shares(train),
+        center=center,
+        scale=scale,
+    )
+    return DataSet(spec, train.columns, density, note=whole.note)
+
+
+def hold_out(train: DataSet, held: Content) -> None:
+    """Give a data set its held-out part, with the training part's classes, weights, centre and scale.
+
+    Raises: DataError if kind or shape differ, or if a class is not one of the training part's.
+    """
+    spec = train.spec
+    needed = f"{spec.kind} of shape {spec.shape}"
+    got = f"{held.kind} of shape {tuple(held.columns['x'].shape[1:])}"
+    if got != needed:
+        raise error("E-DATA-10", where=held.name, got=got, needed=needed)
+    columns = {"x": held.columns["x"]}
+    if spec.classes:
+        columns["label"] = _recoded(held, spec.classes)
+    spec = spec.model_copy(update={"count": len(held), "fingerprint": fingerprint(columns)})
+    train.held_out = DataSet(spec, columns, note=held.note)
+
+
+def _recoded(held: Content, classes: tuple[str, ...]) -> Tensor:
+    """Labels that number the training part's classes, whatever classes the held-out part has."""
+    strange = [name for name in held.classes if name not in classes]
+    if strange or not held.classes:
+        got = f"of class '{strange[0]}'" if strange else "without labels"
+        raise error("E-DATA-10", where=held.name, got=got, needed=f"of the classes {', '.join(classes)}")
+    return torch.tensor([classes.index(name) for name in held.classes])[held.columns["label"]]
+
+
+def fingerprint(columns: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    for key in sorted(columns):
+        array = columns[key].contiguous().numpy()
+        digest.update(f"{key} {array.dtype.newbyteorder('<').str} {array.shape}\n".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def _shares(content: Content) -> tuple[float, ...]:
+    if not content.classes:
+        return ()
+    counts = torch.bincount(content.columns["label"], minlength=len(content.classes))
+    return tuple((counts.double() / len(content)).tolist())
+
+
+def _standard(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of every column, in float64 (float32 sums lose the small spread of a far column)."""
+    values = x.numpy().astype(np.float64)
+    deviation = values.std(0)
+    # Rounding gives a constant column a deviation of 1e-17, and dividing by that would blow it up.
+    deviation[(x == x[0]).all(0).numpy()] = 1.0
+    return tuple(values.mean(0).tolist()), tuple(deviation.tolist())

@@ -1,0 +1,75 @@
+"""What a data set is, as JSON, and what a batch is."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+Kind = Literal["points", "images", "pairs", "domains", "captions", "table", "tokens", "audio"]
+
+
+class Batch(Mapping[str, Tensor]):
+    """A frozen mapping from names to tensors that share their first axis."""
+
+    __slots__ = ("_tensors",)
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self._tensors = dict(tensors)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def __repr__(self) -> str:
+        return f"Batch({', '.join(f'{name}={tuple(t.shape)}' for name, t in self.items())})"
+
+    @property
+    def count(self) -> int:
+        """Rows of the batch."""
+        return len(next(iter(self._tensors.values())))
+
+
+class DataSpec(BaseModel):
+    """What a system may know of the data before its networks are built. It travels with the model as JSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Kind
+    shape: tuple[int, ...]
+    """One sample of `x`: (D,) for points, (C, H, W) for images."""
+    count: int
+    """Rows for training."""
+    name: str = ""
+    fingerprint: str = ""
+    """SHA-256 of the content."""
+    classes: tuple[str, ...] = ()
+    """Names of the labels 0 … K-1; empty where there are none."""
+    class_weights: tuple[float, ...] = ()
+    """Share of each class in the data: labels are drawn from it where none is asked for."""
+    center: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    """Points are (value - center) / scale inside; empty: taken as they are."""
+
+    def encode(self, values: Tensor) -> Tensor:
+        """User objects to what networks see: points standardised, images in [-1, 1] already."""
+        if not self.center:
+            return values
+        return (values - torch.tensor(self.center)) / torch.tensor(self.scale)
+
+    def decode(self, values: Tensor) -> Tensor:
+        """The inverse of `encode`."""
+        if not self.center:
+            return values
+        return values * torch.tensor(self.scale) + torch.tensor(self.center)
+
+    @classmethod
+    def from_json(cls, text: str) -> "DataSpec":
+        """Read a spec that `model_dump_json` wrote."""
+        return cls.model_validate_json(text)

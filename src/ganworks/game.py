@@ -1,0 +1,142 @@
+"""A GAN is a game: players take turns in rounds, phases are stretches of the run with turns of their own.
+
+A system says which networks move and what each player minimises. It knows neither where batches come from nor that it
+is being saved; the loop that plays the game knows no system.
+
+Letters: B samples of a batch, Z numbers of a latent.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from ganworks.data.order import Order
+from ganworks.data.spec import Batch, DataSpec, Kind
+from ganworks.random import Streams
+from ganworks.round import Round, Terms
+from ganworks.settings import GameSettings, LatentSettings, PlayerSettings
+
+__all__ = ["Draw", "Phase", "Player", "Round", "Rows", "System", "Terms", "Turn", "latent", "owned"]
+
+@runtime_checkable
+class Rows(Protocol):
+    """What a system may ask of a data set: its size and rows by number."""
+
+    spec: DataSpec
+
+    def __len__(self) -> int: ...
+    def rows(self, indices: Tensor) -> Batch: ...
+
+
+Draw = Callable[[int, int, Streams], tuple[Tensor, Mapping[str, Tensor]]]
+"""(index of the batch, rows, streams) → row numbers and further tensors of the global batch."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """A set of networks with one optimizer and one loss. Each network has one owner."""
+
+    name: str
+    networks: tuple[str, ...]
+    loss: Callable[[Round], Terms]
+    optimizer: PlayerSettings
+    after: Callable[[Round], None] | None = None
+    """Runs after an accepted update: whatever changes state beside the weights."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The updates one player makes while the others are held constant."""
+
+    player: str
+    updates: int = 1
+    unroll: int = 0
+    against: str | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the run with its own turns."""
+
+    name: str
+    turns: tuple[Turn, ...]
+    simultaneous: bool = False
+    share: float | None = None
+    """Part of the run; the phases without one divide the rest evenly."""
+    fresh: tuple[str, ...] = field(default=())
+    """Players whose optimizer starts anew in the phase's first round."""
+
+
+class System(nn.Module):
+    """One GAN as its paper describes it. Everything that changes during a run is a parameter or a buffer of it."""
+
+    name: ClassVar[str]
+    paper: ClassVar[str]
+    accepts: ClassVar[tuple[Kind, ...]]
+    gives: ClassVar[Kind]
+    Settings: ClassVar[type[GameSettings]]
+    averaged: ClassVar[tuple[str, ...]] = ("generator",)
+
+    def __init__(self, settings: GameSettings, data: DataSpec) -> None:
+        super().__init__()
+        self.settings = settings
+        self.data = data
+
+    @classmethod
+    def suited(cls, data: DataSpec) -> dict[str, Any]:
+        """Nested settings that this kind of data wants instead of the paper's defaults."""
+        return {}
+
+    def prepare(self, data: Rows) -> None:
+        """Once, before the first round. What it fixes is written to buffers of the largest size; shapes stay."""
+
+    def sampler(self, data: Rows) -> Draw:
+        """Which rows a batch takes: every row once an epoch, in an order that depends on seed and epoch alone."""
+        orders: dict[int, Order] = {}
+
+        def draw(index: int, count: int, random: Streams) -> tuple[Tensor, Mapping[str, Tensor]]:
+            if count not in orders:
+                orders[count] = Order(len(data), count, random.seed)
+            return orders[count].rows(index), {}
+
+        return draw
+
+    def players(self) -> tuple[Player, ...]:
+        """The players; none for a system that does all its work in `prepare`."""
+        raise NotImplementedError
+
+    def phases(self) -> tuple[Phase, ...]:
+        """One phase of D's turn, then G's, unless the paper says otherwise."""
+        turns = self.settings.turns
+        order = (Turn("discriminator", turns.discriminator), Turn("generator", turns.generator))
+        return (Phase("game", order, simultaneous=turns.simultaneous),)
+
+    def begin(self, round: Round) -> None:
+        """Before a round's first turn: what `generate` must know of the progress is written to a buffer here."""
+
+    def forward(self, player: str, round: Round) -> Terms:
+        """A player's loss; as `forward` it can be replayed with other weights."""
+        return next(each for each in self.players() if each.name == player).loss(round)
+
+    def generate(self, count: int, random: Streams, **given: Any) -> Batch:
+        """Samples. Called for chunks of a fixed size, so that sample i depends on seed and i alone."""
+        raise NotImplementedError
+
+
+def latent(settings: LatentSettings, random: Streams) -> Tensor:
+    """(B, Z) latents: N(0, 1) or U[-1, 1)."""
+    if settings.prior == "uniform":
+        return random.uniform("latent", settings.size) * 2 - 1
+    return random.normal("latent", settings.size)
+
+
+def owned(system: System, player: Player) -> dict[str, nn.Parameter]:
+    """A player's trainable parameters by their names in the system."""
+    named: Iterable[tuple[str, nn.Parameter]] = system.named_parameters()
+    return {
+        name: parameter
+        for name, parameter in named
+        if parameter.requires_grad and name.split(".", 1)[0] in player.networks
+    }

@@ -1,0 +1,67 @@
+"""A small classifier of handwritten digits: a feature space of 64 numbers, and class logits.
+
+It was trained by `experiments/digits_classifier.py` on pictures of which none are in the packed `digits` data.
+"""
+
+from pathlib import Path
+
+from jaxtyping import Float, Float32
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganworks.errors import error
+from ganworks.metrics.features import bytes_of, frozen, in_batches
+
+WEIGHTS = Path(__file__).with_name("digits.safetensors")
+
+
+class Network(nn.Module):
+    """Four convolutions, 64 features, ten classes; batch norm before each ReLU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stages = nn.Sequential(
+            *self._stage(1, 16), nn.MaxPool2d(2), *self._stage(16, 32), *self._stage(32, 48), nn.MaxPool2d(2),
+            *self._stage(48, 64), nn.MaxPool2d(2)
+        )  # fmt: skip
+        self.hidden = nn.Linear(64 * 9, 64)
+        self.classes = nn.Linear(64, 10)
+
+    @staticmethod
+    def _stage(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+        return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+
+    def features(self, x: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 64"]:
+        """What the last layer sees: (N, 64), 0 or more."""
+        return F.relu(self.hidden(self.stages(x).flatten(1)))
+
+    def forward(self, x: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 10"]:
+        logits: Tensor = self.classes(self.features(x))
+        return logits
+
+
+class Digits:
+    """Grey pictures of 28 x 28 pixels, white on black."""
+
+    name = "digits"
+    dimensions = 64
+
+    def __init__(self) -> None:
+        self.network = Network()
+        self.network.load_state_dict(load_file(WEIGHTS))
+        frozen(self.network)
+
+    def __call__(self, x: Float[Tensor, "n ..."]) -> Float32[Tensor, "n f"]:
+        """(N, 1, 28, 28) in [-1, 1] to (N, 64). Raises: UsageError E-METRIC-01 for other shapes."""
+        return in_batches(self.network.features, self._prepare(x))
+
+    def logits(self, x: Float[Tensor, "n ..."]) -> Float32[Tensor, "n 10"]:
+        """Class logits of the same pictures: (N, 10)."""
+        return in_batches(self.network, self._prepare(x))
+
+    def _prepare(self, x: Tensor) -> Tensor:
+        if x.ndim != 4 or x.shape[1:] != (1, 28, 28):
+            needed = "grey pictures of shape (N, 1, 28, 28)"
+            raise error("E-METRIC-01", metric=self.name, needed=needed, got=f"shape {tuple(x.shape)}")
+        return bytes_of(x.cpu()) / 127.5 - 1

@@ -1,0 +1,96 @@
+"""Which modes of a known mixture a sample reaches, and how well it fills them."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from ganworks.errors import error
+from ganworks.metrics.inputs import Samples, rows
+from ganworks.metrics.interval import assign
+from ganworks.theory import Density, Mixture
+
+_REACH = 3.0
+"""A sample is of high quality within this many std of the nearest mean. Source: Metz et al. 2016; Lin et al. 2017."""
+
+
+class ModeCoverage(NamedTuple):
+    """`modes` is a count, `high_quality` a share, `reverse_kl` is in nats, `std_ratio` is 1 for perfect samples."""
+
+    modes: int
+    high_quality: float
+    reverse_kl: float
+    std_ratio: float
+
+
+def mode_coverage(points: Samples, density: Density) -> ModeCoverage:
+    """Modes reached, share of high quality, balance over the modes, and width within them.
+
+    A sample is of high quality within 3 std of the nearest mean, and a mode counts with one such sample. The reverse KL
+    is from the high-quality counts to the weights. The std ratio is the root mean square of (x - mean)/std over the
+    high-quality samples and coordinates, over the same for perfect samples cut at 3 std. With no high-quality sample
+    the reverse KL is its largest possible value, log(1/smallest weight), and the std ratio 0.
+
+    Args:
+        points: (N, D), at least one.
+        density: A mixture of round normals, such as `ring()` and `grid()`.
+    Raises: UsageError E-METRIC-01 (no points, another D), E-METRIC-02 (not finite), E-THEORY-01 (no such modes).
+    """
+    values = {name: float(value[0]) for name, value in replicates(density, points).items()}
+    return ModeCoverage(int(values["modes"]), values["high_quality"], values["reverse_kl"], values["std_ratio"])
+
+
+def replicates(density: Density, points: Samples, groups: int = 0) -> dict[str, Float64[Tensor, " g"]]:
+    """The four numbers on all points and without each group: (G + 1,) each."""
+    samples = rows("mode_coverage", "points", points, least=2 if groups else 1)
+    if samples.shape[1] != density.dimensions:
+        got = f"{samples.shape[1]}"
+        raise error("E-METRIC-01", metric="mode_coverage", needed=f"points with {density.dimensions} numbers", got=got)
+    if not isinstance(density, Mixture):
+        raise error("E-METRIC-01", metric="mode_coverage", needed="a mixture", got=type(density).__name__)
+    distance, mode = torch.cdist(samples, density.means, compute_mode="donot_use_mm_for_euclid_dist").min(1)
+    offset = distance / density.stds[mode]
+    good = offset <= _REACH
+    group = assign(len(samples), groups) if groups else torch.zeros(len(samples), dtype=torch.long)
+    parts = max(1, groups)
+    counts, spread = torch.zeros(2, parts, len(density.weights), dtype=torch.float64)
+    counts.index_put_((group[good], mode[good]), torch.ones(()).double(), accumulate=True)
+    spread.index_put_((group[good], mode[good]), offset[good].square(), accumulate=True)
+    totals = torch.bincount(group, minlength=parts).double()
+    kept = [(_left_out(counts), _left_out(spread), _left_out(totals))] if groups else []
+    stacked = [torch.cat((part.sum(0, keepdim=True), *rest)) for part, *rest in zip((counts, spread, totals), *kept)]
+    return _numbers(*stacked, density)
+
+
+def _left_out(parts: Tensor) -> Tensor:
+    """Sums over all groups but one: (G, ...)."""
+    return parts.sum(0, keepdim=True) - parts
+
+
+def _numbers(counts: Tensor, spread: Tensor, totals: Tensor, density: Mixture) -> dict[str, Tensor]:
+    good = counts.sum(1)
+    perfect = _perfect_square(density.dimensions) * density.dimensions
+    ratio = (spread.sum(1) / (good.clamp(min=1) * perfect)).clamp(min=0).sqrt()
+    return {
+        "modes": (counts > 0).sum(1).double(),
+        "high_quality": good / totals,
+        "reverse_kl": reverse_kl(counts, density.weights),
+        "std_ratio": ratio,
+    }
+
+
+def reverse_kl(counts: Float64[Tensor, "r k"], weights: Float64[Tensor, " k"]) -> Float64[Tensor, " r"]:
+    """KL(counts/sum || weights) of each row, in nats; its largest possible value where a row is empty."""
+    total = counts.sum(1, keepdim=True)
+    shares = counts / total.clamp(min=1)
+    values = (torch.xlogy(shares, shares) - torch.xlogy(shares, weights)).sum(1).clamp(min=0)
+    return torch.where(total[:, 0] > 0, values, -weights.min().log())
+
+
+def _perfect_square(dimensions: int) -> float:
+    """E of z_1^2 given |z| <= 3, for z ~ N(0, I_D): the ratio of two chi-square probabilities."""
+    half = torch.tensor([dimensions / 2 + 1, dimensions / 2], dtype=torch.float64)
+    wider, narrower = torch.special.gammainc(half, torch.full_like(half, _REACH**2 / 2)).tolist()
+    return float(wider / narrower)

@@ -1,0 +1,1 @@
+"""Building blocks that several systems share. A paper's own networks stand in its system's file."""

@@ -1,0 +1,72 @@
+"""Fully connected networks, for points and for flattened pictures. Letters: B batch, F features."""
+
+import math
+from collections.abc import Callable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Activation = Callable[[], nn.Module]
+
+
+def leaky() -> nn.Module:
+    """LeakyReLU with the slope 0.2 that DCGAN made usual."""
+    return nn.LeakyReLU(0.2)
+
+
+def layers(sizes: list[int], activation: Activation) -> nn.Sequential:
+    """Linear layers between the sizes, each followed by the activation."""
+    pairs = zip(sizes[:-1], sizes[1:], strict=True)
+    return nn.Sequential(*(part for inner, outer in pairs for part in (nn.Linear(inner, outer), activation())))
+
+
+class Generator(nn.Module):
+    """From latents (B, Z) to samples (B, *shape). `output` bounds them: tanh for pictures, nothing for points."""
+
+    def __init__(
+        self, latent: int, width: int, depth: int, shape: tuple[int, ...], activation: Activation, output: nn.Module
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        self.body = layers([latent, *[width] * depth], activation)
+        self.head = nn.Linear(width, math.prod(shape))
+        self.output = output
+
+    def forward(self, z: Float[Tensor, "b z"]) -> Float[Tensor, "b ..."]:
+        return self.output(self.head(self.body(z))).view(-1, *self.shape)
+
+
+class Discriminator(nn.Module):
+    """From samples (B, *shape) to logits (B,)."""
+
+    def __init__(self, shape: tuple[int, ...], width: int, depth: int, activation: Activation = leaky) -> None:
+        super().__init__()
+        self.body = layers([math.prod(shape), *[width] * depth], activation)
+        self.head = nn.Linear(width, 1)
+
+    def features(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, "b f"]:
+        """What the last layer judges."""
+        return self.body(x.flatten(1))
+
+    def forward(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, " b"]:
+        return self.head(self.features(x)).squeeze(1)
+
+
+def he(module: nn.Module, gain: float = 1.0, slope: float = 0.2) -> None:
+    """Weights N(0, gain² · 2 / ((1 + slope²) fan_in)), biases 0, for every linear and convolutional layer inside.
+
+    Source: He et al. 2015, equation 15.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            fan_in = layer.weight[0].numel()
+            nn.init.normal_(layer.weight, 0.0, gain * math.sqrt(2 / ((1 + slope**2) * fan_in)))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def output_for(kind: str) -> nn.Module:
+    """The last layer's bound: pictures lie in [-1, 1], points anywhere."""
+    return nn.Tanh() if kind == "images" else nn.Identity()
+
+

@@ -1,0 +1,118 @@
+"""What a training will be, before it begins: how many steps, how often to save, how many threads."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from ganworks.data.spec import DataSpec
+from ganworks.settings import RunSettings
+from ganworks.training.engine import Engine
+from ganworks.training.loop import Pace
+
+_SMALL = 32 * 32
+"""Pictures up to so many pixels gain nothing from a second thread."""
+
+_BUDGETS = {"ring": 25.0, "swissroll": 25.0, "grid": 200.0, "digits": 120.0}
+_POINTS, _PICTURES = 30.0, 600.0
+"""CPU seconds of training where nobody says how long: well within what the README promises, for a slower laptop's sake."""
+
+_PER_KERNEL, _PER_FLOP = 6e-6, 1 / 50e9
+"""Seconds a call of a small kernel takes, and one floating-point operation in small convolutions (measured
+2026-11-24 on one core of a Zen 4 server). They turn a budget into a step count that is the same on every machine."""
+
+
+def budget(spec: DataSpec) -> float:
+    """CPU seconds that the default training on this data is meant to take."""
+    name = spec.name.split(":")[0]
+    return _BUDGETS.get(name, _POINTS if spec.kind == "points" else _PICTURES)
+
+
+def default_steps(make: Callable[[], Engine], spec: DataSpec) -> int:
+    """Rounds for the default budget: from the operations of one round, not from a clock, so it is the same anywhere.
+
+    Args:
+        make: Builds an engine that may be thrown away.
+    """
+    engine = make()
+    with _untraced():
+        rounds = _cycle(engine)
+        with _Work() as work:
+            for _ in range(rounds):
+                engine.round()
+    seconds = (work.flops * _PER_FLOP + work.kernels * _PER_KERNEL) / rounds
+    steps = budget(spec) / seconds
+    digits = 10 ** max(len(str(int(steps))) - 2, 0)
+    return max(int(steps / digits + 0.5) * digits, 1)
+
+
+class _Work(TorchDispatchMode):
+    """Counts the kernels that are called, and the operations of those whose count is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernels = self.flops = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]  # torch's hook
+        out = function(*args, **(kwargs or {}))
+        self.kernels += 1
+        if count := flop_registry.get(function.overloadpacket):
+            self.flops += count(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+class _untraced:
+    """Whatever is measured inside leaves the default generator as it was."""
+
+    def __enter__(self) -> None:
+        self._state = torch.default_generator.get_state()
+
+    def __exit__(self, *_: object) -> None:
+        torch.default_generator.set_state(self._state)
+
+
+def _cycle(engine: Engine) -> int:
+    """Rounds after which lazy penalties have been due once."""
+    return int(engine.system.settings.objective.every)
+
+
+def steps_in(seconds: float, make: Callable[[], Engine]) -> int:
+    """How many steps fit into a budget of training time, measured once on an engine that is thrown away.
+
+    The cost is the median over cycles of lazy penalties, in process CPU time ÷ threads, from at most 2 s or 5 % of the
+    budget.
+    """
+    engine = make()
+    cycle, threads = _cycle(engine), torch.get_num_threads()
+    costs: list[float] = []
+    with _untraced():
+        end = time.process_time() + min(2.0, 0.05 * seconds) * threads
+        while not costs or time.process_time() < end:
+            begun = time.process_time()
+            for _ in range(cycle):
+                engine.round()
+            costs.append((time.process_time() - begun) / threads / cycle)
+    # The first cycle warms caches up and allocates; it counts only where there is no other.
+    return max(int(seconds / statistics.median(costs[1:] or costs)), 1)
+
+
+def pace(settings: RunSettings, steps: int) -> Pace:
+    """How often to record, sample and save, where the settings leave it open."""
+    return Pace(
+        record=settings.record.every or max(steps // 2000, 1),
+        sample=settings.sample.every or max(steps // 20, 1),
+        checkpoint=settings.checkpoint.every or max(steps // 20, 100),
+    )
+
+
+def threads(spec: DataSpec) -> int:
+    """Threads of a new run: what OMP_NUM_THREADS says, else one for points and small pictures, else all cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    small = spec.kind == "points" or (spec.kind == "images" and spec.shape[-1] * spec.shape[-2] <= _SMALL)
+    return 1 if small else os.cpu_count() or 1

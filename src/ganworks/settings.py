@@ -1,0 +1,296 @@
+"""Settings: TOML on disk, pydantic inside, dotted keys on the command line. Schedules are functions of the progress."""
+
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ganworks.errors import error
+from ganworks.registry import suggestion
+
+
+class Settings(BaseModel):
+    """A group of settings: unknown names refused, types strict, numbers finite."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True, populate_by_name=True)
+
+
+class Ramp(Settings):
+    """A value that moves from one number to another over a part of the run, and is held before and after."""
+
+    start: float = Field(alias="from")
+    end: float = Field(alias="to")
+    over: list[int | float] = [0.0, 1.0]
+    """Shares of the run, or whole numbers of steps."""
+    shape: Literal["linear", "cosine", "exponential"] = "linear"
+
+    @model_validator(mode="after")
+    def _order(self) -> "Ramp":
+        if len(self.over) != 2 or not 0 <= self.over[0] < self.over[1]:
+            raise ValueError("`over` is [start, end] with 0 <= start < end")
+        if len({type(edge) for edge in self.over}) > 1 or (isinstance(self.over[1], float) and self.over[1] > 1):
+            raise ValueError("`over` is two shares between 0.0 and 1.0, or two whole numbers of steps")
+        if self.shape == "exponential" and self.start * self.end <= 0:
+            raise ValueError("an exponential ramp needs both ends on the same side of 0")
+        return self
+
+    def value(self, step: int, steps: int) -> float:
+        """The value at a step of a run of `steps`."""
+        whole = 1 if isinstance(self.over[1], int) else steps
+        first, last = self.over[0] * whole, self.over[1] * whole
+        share = min(max((step - first) / (last - first), 0.0), 1.0) if last > first else 1.0
+        if self.shape == "exponential":
+            return float(self.start * (self.end / self.start) ** share)
+        if self.shape == "cosine":
+            share = 0.5 - 0.5 * math.cos(math.pi * share)
+        return self.start + (self.end - self.start) * share
+
+
+Schedule = float | Ramp | list[float | Ramp]
+
+
+def at(schedule: Schedule, step: int, steps: int) -> float:
+    """A schedule's value: a number stands for itself, the parts of a list are multiplied."""
+    if isinstance(schedule, Ramp):
+        return schedule.value(step, steps)
+    if isinstance(schedule, list):
+        return math.prod(at(part, step, steps) for part in schedule)
+    return schedule
+
+
+Weight = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _positive(schedule: Schedule) -> Schedule:
+    parts = schedule if isinstance(schedule, list) else [schedule]
+    ends = [end for part in parts for end in ((part.start, part.end) if isinstance(part, Ramp) else (part,))]
+    if not ends or min(ends) < 0:
+        raise ValueError("is 0 or more, everywhere")
+    return schedule
+
+
+class LatentSettings(Settings):
+    """Where the generator starts."""
+
+    size: Count = Field(64, description="numbers in a latent z")
+    prior: Literal["normal", "uniform"] = Field("normal", description="distribution of z: N(0, 1) or U[-1, 1)")
+
+
+class ObjectiveSettings(Settings):
+    """The adversarial loss and its penalties. A weight of 0 switches a term off."""
+
+    loss: str = Field("non_saturating", description="adversarial loss, one of `ganworks explain losses`")
+    r1: Weight = Field(0.0, description="weight of ½E|∇f(x)|² on real samples")
+    r2: Weight = Field(0.0, description="weight of ½E|∇f(G)|² on fake samples")
+    gradient_penalty: Weight = Field(0.0, description="weight of E(|∇f| - 1)² between real and fake")
+    clip: Weight = Field(0.0, description="bound on every weight of the discriminator")
+    real_target: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="D's target for real samples (one-sided label smoothing; cross-entropy losses)"
+    )
+    every: Count = Field(1, description="penalties on every k-th update of D only, with weight × k")
+
+
+class ViewSettings(Settings):
+    """What the discriminator sees, the same for real and fake."""
+
+    noise: Schedule = Field(0.0, description="standard deviation of instance noise, annealable")
+    pack: Count = Field(1, description="samples that D judges together")
+
+    @model_validator(mode="after")
+    def _ranges(self) -> "ViewSettings":
+        _positive(self.noise)
+        return self
+
+
+class TurnSettings(Settings):
+    """Who moves, and how often."""
+
+    discriminator: Count = Field(1, description="updates of D in a round")
+    generator: Count = Field(1, description="updates of G in a round")
+    simultaneous: bool = Field(False, description="gradients of both at the same weights, then both updates")
+
+
+class AverageSettings(Settings):
+    """The moving average of the generator's weights, which samples are drawn from."""
+
+    half_life: Weight = Field(10_000.0, description="samples after which an old weight counts half; 0: no average")
+    rampup: Share = Field(0.05, description="half-life is at most this share of the samples seen so far; 0: no limit")
+
+
+class PlayerSettings(Settings):
+    """One player's networks and optimizer."""
+
+    optimizer: Literal["adam", "rmsprop", "sgd"] = Field("adam", description="update rule")
+    lr: Schedule = Field(2e-4, description="learning rate, 0 or more; may be a schedule")
+    betas: tuple[Beta, Beta] = Field((0.5, 0.999), description="Adam's β₁ and β₂; RMSprop takes β₂ as its decay")
+    width: Count = Field(64, description="channels or units of a hidden layer")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pair(cls, given: Any) -> Any:
+        # TOML has lists only, and strict types would refuse a list where a pair is meant.
+        if isinstance(given, dict) and isinstance(given.get("betas"), list):
+            return given | {"betas": tuple(given["betas"])}
+        return given
+
+    @model_validator(mode="after")
+    def _ranges(self) -> "PlayerSettings":
+        _positive(self.lr)
+        return self
+
+
+class GameSettings(Settings):
+    """What every adversarial system can be told. Each system gives its paper's defaults."""
+
+    batch: Count = Field(64, description="samples of one update")
+    latent: LatentSettings = LatentSettings()
+    objective: ObjectiveSettings = ObjectiveSettings()
+    view: ViewSettings = ViewSettings()
+    turns: TurnSettings = TurnSettings()
+    average: AverageSettings = AverageSettings()
+    generator: PlayerSettings = PlayerSettings()
+    discriminator: PlayerSettings = PlayerSettings()
+
+    @model_validator(mode="after")
+    def _packs(self) -> "GameSettings":
+        if self.batch % self.view.pack:
+            raise ValueError(f"batch {self.batch} is no multiple of view.pack {self.view.pack}")
+        return self
+
+
+class Pace(Settings):
+    """How often something is done."""
+
+    every: Annotated[int, Field(ge=0)] = Field(0, description="steps between two; 0: chosen from the number of steps")
+
+
+class RunSettings(Settings):
+    """What belongs to the run and not to the system. It stands at the top of a settings file."""
+
+    data: str = Field("digits", description="name or path of the data")
+    system: str = Field("r3gan", description="the GAN that is trained, one of `ganworks systems`")
+    steps: Annotated[int, Field(ge=0)] = Field(0, description="rounds of the run; 0: chosen for the data")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="every random number follows from it")
+    held_out: str = Field("", description="data that training never sees; empty: a part of `data`")
+    record: Pace = Pace()
+    sample: Pace = Pace()
+    checkpoint: Pace = Pace()
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def build(model: type[Model], *layers: Mapping[str, Any], system: str = "", where: str = "") -> Model:
+    """A settings object: the model's defaults, with nested values laid over them one after another.
+
+    Raises: UsageError that names the first wrong key, what was given, what is allowed, and close keys.
+    """
+    values: dict[str, Any] = model().model_dump(by_alias=True)
+    for layer in layers:
+        values = merge(values, fit(model, layer))
+    try:
+        return model.model_validate(values)
+    except ValidationError as caught:
+        raise _wrong_setting(caught, model, system, where) from None
+
+
+def _wrong_setting(caught: ValidationError, model: type[BaseModel], system: str, where: str) -> Exception:
+    problem = caught.errors(include_url=False)[0]
+    known = dict(keys(model))
+    parts = [str(part) for part in problem["loc"]]
+    while parts and ".".join(parts) not in known and problem["type"] != "extra_forbidden":
+        parts.pop()  # positions inside a list and branches of a union are not keys
+    name = ".".join(parts)
+    if problem["type"] == "extra_forbidden":
+        return error("E-NAME-04", name=name, system=system, where=where, details=suggestion(name, known))
+    reason = problem["msg"].removeprefix("Value error, ")
+    if not name:
+        return error("E-SET-02", reason=reason, system=system, where=where)
+    return error("E-SET-01", name=name, value=repr(problem["input"]), reason=reason, system=system, where=where)
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every dotted key of a settings model with its pydantic field."""
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Settings):
+            yield from keys(inner, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field
+
+
+def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """{"objective.loss": "hinge"} → {"objective": {"loss": "hinge"}}."""
+    tree: dict[str, Any] = {}
+    for key, value in dotted.items():
+        *path, last = key.split(".")
+        place = tree
+        for part in path:
+            inner = place.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise error("E-NAME-04", name=key, system="", details=[f"'{part}' has no settings below it"])
+            place = inner
+        place[last] = value
+    return tree
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings with others laid over them."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        # A ramp is one value: half of another ramp must not shine through.
+        both = isinstance(below, Mapping) and isinstance(value, Mapping) and "from" not in value
+        merged[key] = merge(below, value) if both and isinstance(below, Mapping) else value
+    return merged
+
+
+def fit(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as a person writes them, brought to the types of a model: a single value for a list, 1 for 1.0."""
+    fitted = dict(values)
+    for name, value in values.items():
+        field = model.model_fields.get(name)
+        if field is None:
+            continue
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Settings) and isinstance(value, Mapping):
+            fitted[name] = fit(inner, value)
+        elif getattr(inner, "__origin__", None) is list and not isinstance(value, list):
+            fitted[name] = [value]
+    return fitted
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A settings file as nested values.
+
+    Raises: UsageError if it is not there or is not TOML, with the line.
+    """
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise error("E-SET-04", path=path) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as caught:
+        raise error("E-SET-03", path=path, reason=str(caught)) from None
+
+
+def dump(*models: BaseModel) -> str:
+    """Settings as TOML, top-level values first; what `read` reads back is equal."""
+    values: dict[str, Any] = {}
+    for model in models:
+        values |= model.model_dump(mode="json", by_alias=True)
+    flat = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    groups = {key: value for key, value in values.items() if isinstance(value, dict)}
+    return tomli_w.dumps(flat | groups)
+
+
+def choices(annotation: Any) -> tuple[str, ...]:
+    """The words a setting may take, where it is one of a few words."""
+    return tuple(get_args(annotation)) if getattr(annotation, "__origin__", None) is Literal else ()

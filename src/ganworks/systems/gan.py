@@ -1,0 +1,91 @@
+"""The original GAN, with fully connected networks (Goodfellow et al. 2014).
+
+D learns to tell data from samples, G to make D err: min over G, max over D of E log D(x) + E log(1 - D(G(z))). G plays
+the non-saturating form of section 3; `objective.loss = "minimax"` gives the equation as it stands.
+
+Departures: Adam instead of SGD with momentum, whose schedule needs hundreds of epochs; tanh instead of sigmoid, because
+pictures lie in [-1, 1]. Everything else is the paper's MNIST network, published in its code: z uniform of 100, G with two
+layers of 1,200 ReLU, D with two maxout layers of 240 × 5 and dropout. For points: 3 layers, no dropout.
+
+Letters: B batch, Z latent.
+"""
+
+import math
+from typing import Any
+
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from ganworks.adversarial import Adversarial
+from ganworks.data.spec import DataSpec
+from ganworks.networks import mlp
+from ganworks.objective import Objective
+from ganworks.settings import GameSettings, LatentSettings, PlayerSettings
+
+
+class Settings(GameSettings):
+    """Published defaults for MNIST."""
+
+    batch: int = Field(100, ge=1, description="samples of one update")
+    latent: LatentSettings = LatentSettings(size=100, prior="uniform")
+    generator: PlayerSettings = PlayerSettings(width=1200)
+    discriminator: PlayerSettings = PlayerSettings(width=240)
+
+
+class Maxout(nn.Module):
+    """The largest of five linear maps, unit by unit. Source: Goodfellow et al. 2013, equation 2."""
+
+    def __init__(self, inner: int, outer: int, pieces: int = 5) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.linear = nn.Linear(inner, outer * pieces)
+
+    def forward(self, x: Float[Tensor, "b i"]) -> Float[Tensor, "b o"]:
+        return self.linear(x).unflatten(1, (-1, self.pieces)).amax(2)
+
+
+class MaxoutDiscriminator(nn.Module):
+    """The paper's D: two maxout layers, dropout 0.2 of the input and 0.5 of each layer; logits (B,)."""
+
+    def __init__(self, shape: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        inputs = math.prod(shape)
+        first, second = Maxout(inputs, width), Maxout(width, width)
+        self.body = nn.Sequential(nn.Dropout(0.2), first, nn.Dropout(0.5), second, nn.Dropout(0.5))
+        self.head = nn.Linear(width, 1)
+
+    def features(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, "b f"]:
+        """What the last layer judges."""
+        return self.body(x.flatten(1))
+
+    def forward(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, " b"]:
+        return self.head(self.features(x)).squeeze(1)
+
+
+class OriginalGAN(Adversarial):
+    """Two players, one game, alternating."""
+
+    name = "gan"
+    paper = "Goodfellow et al. 2014, Generative Adversarial Nets, arXiv:1406.2661"
+    accepts = ("points", "images")
+    gives = "images"
+    Settings = Settings
+
+    def __init__(self, settings: Settings, data: DataSpec) -> None:
+        super().__init__(settings, data)
+        z, pack = settings.latent.size, settings.view.pack
+        points = data.kind == "points"
+        output = mlp.output_for(data.kind)
+        self.generator = mlp.Generator(z, settings.generator.width, 3 if points else 2, data.shape, nn.ReLU, output)
+        width, shape = settings.discriminator.width, (pack * data.shape[0], *data.shape[1:])
+        self.discriminator = mlp.Discriminator(shape, width, 3) if points else MaxoutDiscriminator(shape, width)
+        self.objective = Objective(settings.objective, settings.view, joint=True)
+
+    @classmethod
+    def suited(cls, data: DataSpec) -> dict[str, Any]:
+        """Small networks and a faster optimizer for points."""
+        if data.kind != "points":
+            return {}
+        player = {"width": 64, "lr": 1e-3}
+        return {"batch": 128, "latent": {"size": 16, "prior": "normal"}, "generator": player, "discriminator": player}

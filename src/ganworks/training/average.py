@@ -1,0 +1,126 @@
+"""The moving average of the weights that samples are drawn from, and the copies that draw them."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from ganworks.game import System
+from ganworks.random import Streams
+from ganworks.settings import AverageSettings
+
+_CHUNK = 32
+"""Rows of one call of `generate`. Fixed: kernels round differently for other sizes."""
+_STATISTICS_BATCHES = 16
+
+
+class Average:
+    """Exponential moving averages of some networks, updated once a round.
+
+    Args:
+        system: Whose networks.
+        settings: Half-life in samples; `rampup` limits it to a share of the samples seen so far, as StyleGAN2-ADA does.
+    """
+
+    def __init__(self, system: System, settings: AverageSettings) -> None:
+        self.settings = settings
+        names = system.averaged if settings.half_life else ()
+        self.networks = {name: _copy(getattr(system, name)) for name in names}
+        pairs = [
+            (kept, weight)
+            for name, network in self.networks.items()
+            for kept, weight in zip(network.parameters(), getattr(system, name).parameters(), strict=True)
+        ]
+        self._kept: list[Tensor] = [kept for kept, _ in pairs]
+        self._weights: list[Tensor] = [weight.detach() for _, weight in pairs]
+
+    def update(self, samples: int, batch: int) -> None:
+        """One round has passed. samples: real samples seen before it; batch: seen in it."""
+        if not self._kept:
+            return
+        half_life = self.settings.half_life
+        if self.settings.rampup:
+            half_life = min(half_life, (samples + batch) * self.settings.rampup)
+        torch._foreach_lerp_(self._kept, self._weights, 1 - 0.5 ** (batch / half_life))
+
+    def state(self) -> dict[str, Tensor]:
+        """Averaged weights by name."""
+        return {
+            f"{name}.{key}": parameter.detach()
+            for name, network in self.networks.items()
+            for key, parameter in network.named_parameters()
+        }
+
+
+def _copy(network: nn.Module) -> nn.Module:
+    return copy.deepcopy(network).requires_grad_(False).eval()
+
+
+def for_sampling(system: System, average: Average | None, seed: int) -> System:
+    """A copy of the system in eval mode that generates with the averages, buffers up to date.
+
+    Batch-norm statistics belong to the weights they were measured with: they are measured anew for the averages, on
+    batches of the copy's own. Nothing of the system or of its randomness is touched.
+    """
+    still = copy.copy(system)
+    still._modules = dict(system._modules)
+    for name, network in system.named_children():
+        kept = None if average is None else average.networks.get(name)
+        twin = _copy(network)
+        if kept is not None:
+            for parameter, averaged in zip(twin.parameters(), kept.parameters(), strict=True):
+                parameter.copy_(averaged)
+        still._modules[name] = twin
+    still.training = False
+    _measure_statistics(still, seed)
+    return still
+
+
+def _measure_statistics(system: System, seed: int) -> None:
+    norms = [module for name in system.averaged for module in _batch_norms(getattr(system, name))]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over the batches
+        norm.train()
+    for chunk in range(_STATISTICS_BATCHES):
+        _generate(system, Streams((seed, "statistics"), _CHUNK).at(chunk))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
+
+
+def _batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+def _generate(system: System, random: Streams, **given: Tensor) -> dict[str, Tensor]:
+    """One chunk. Whatever draws from the default generator gets the chunk's key, and leaves no trace behind."""
+    before = torch.default_generator.get_state()
+    try:
+        torch.default_generator.manual_seed(random.key())
+        with torch.no_grad():
+            return dict(system.generate(_CHUNK, random, **given))
+    finally:
+        torch.default_generator.set_state(before)
+
+
+def sample(system: System, count: int, seed: int, **given: Tensor) -> dict[str, Tensor]:
+    """`count` samples of a system in eval mode; sample i depends on the seed and on i, to the bit, for any count.
+
+    Args:
+        system: As `for_sampling` returns it.
+        given: Conditions, one row a sample, such as `label` (count,).
+    """
+    chunks = []
+    for chunk in range(-(-count // _CHUNK)):
+        rows = {name: _padded(values[chunk * _CHUNK : (chunk + 1) * _CHUNK]) for name, values in given.items()}
+        chunks.append(_generate(system, Streams((seed, "sample"), _CHUNK).at(chunk), **rows))
+    return {name: torch.cat([chunk[name] for chunk in chunks])[:count] for name in chunks[0]} if chunks else {}
+
+
+def _padded(rows: Tensor) -> Tensor:
+    missing = _CHUNK - len(rows)
+    return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing else rows

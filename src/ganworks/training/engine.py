@@ -1,0 +1,201 @@
+"""The engine plays a system's game: rounds, turns, updates. It knows no system by name and touches no disk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganworks.data.spec import Batch
+from ganworks.errors import error
+from ganworks.game import Phase, Player, Round, Rows, System, Terms, Turn, owned
+from ganworks.random import Streams
+from ganworks.settings import at
+from ganworks.training.average import Average
+from ganworks.training.optimizers import Mover
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A phase with its place in the run: rounds [first, end)."""
+
+    phase: Phase
+    first: int
+    end: int
+
+
+class Engine:
+    """Everything that one more round depends on, and the round itself.
+
+    Args:
+        system: Prepared, or to be loaded by `load`.
+        data: Rows to read.
+        seed: Every random number follows from it.
+        steps: The horizon: schedules and phases are laid out over so many rounds.
+        rows: This process's part of a batch; None for all of it.
+    """
+
+    def __init__(self, system: System, data: Rows, *, seed: int, steps: int, rows: slice | None = None) -> None:
+        self.system = system
+        self.seed, self.steps = seed, steps
+        self.step = 0
+        self.reads = 0
+        batch = system.settings.batch
+        self._data, self._batch, self._rows = data, batch, rows
+        self._draw = system.sampler(data)
+        self._data_streams = Streams((seed, "data"), batch)
+        self._encode: Callable[[Tensor], Tensor] | None = system.data.encode if system.data.center else None
+        self.round_ = Round(seed, steps, batch, self._read, rows)
+        self.players = {player.name: player for player in system.players()}
+        self.movers = {name: Mover(owned(system, player), player.optimizer) for name, player in self.players.items()}
+        for mover in self.movers.values():
+            mover.attach()
+        self.updates = dict.fromkeys(self.players, 0)
+        self.average = Average(system, system.settings.average)
+        self._stretches = _lay_out(system.phases(), steps)
+
+    def _read(self) -> Batch:
+        """The next batch of real data. Counting the reads is all that a resume needs."""
+        indices, extra = self._draw(self.reads, self._batch, self._data_streams.at(self.reads))
+        self.reads += 1
+        if self._rows is not None:
+            indices, extra = indices[self._rows], {name: values[self._rows] for name, values in extra.items()}
+        batch = self._data.rows(indices)
+        if self._encode is None and not extra:
+            return batch
+        x = {} if self._encode is None else {"x": self._encode(batch["x"])}
+        return Batch({**batch, **extra, **x})
+
+    def round(self) -> dict[str, Tensor]:
+        """Play one round; returns the recorded terms, `player.term` → value, of each player's last update."""
+        stretch = self._stretch()
+        phase = stretch.phase
+        done = (self.step - stretch.first) / (stretch.end - stretch.first)
+        self.round_.begin(self.step, phase.name, min(done, 1.0))
+        if self.step == stretch.first:
+            for name in phase.fresh:
+                self.movers[name].restart()
+        self.system.begin(self.round_)
+        terms = self._simultaneously(phase) if phase.simultaneous else self._in_turn(phase)
+        self.average.update(self.step * self._batch, self._batch)
+        self.step += 1
+        return terms
+
+    def turn(self, name: str) -> dict[str, Tensor]:
+        """One update of one player, as a round of its own that does not count as a step."""
+        if name not in self.players:
+            known = ", ".join(self.players)
+            raise error("E-USE-01", reason=f"there is no player '{name}'; the players are {known}", verb="systems")
+        stretch = self._stretch()
+        self.round_.begin(self.step, stretch.phase.name, 0.0)
+        self.system.begin(self.round_)
+        return self._update(Turn(name))
+
+    def _stretch(self) -> _Stretch:
+        return next((s for s in self._stretches if self.step < s.end), self._stretches[-1])
+
+    def _in_turn(self, phase: Phase) -> dict[str, Tensor]:
+        recorded: dict[str, Tensor] = {}
+        for turn in phase.turns:
+            for _ in range(turn.updates):
+                recorded |= self._update(turn)
+        return recorded
+
+    def _update(self, turn: Turn) -> dict[str, Tensor]:
+        player = self.players[turn.player]
+        self.round_.begin_update(player.name, self.updates[player.name])
+        terms = self._backward(player)
+        self._accept(player, terms)
+        return {f"{player.name}.{term}": value.detach() for term, value in terms.items()}
+
+    def _simultaneously(self, phase: Phase) -> dict[str, Tensor]:
+        """All players' gradients at the same weights and on the same data, then all updates."""
+        last = phase.turns[-1].player
+        made: dict[str, Terms] = {}
+        for turn in phase.turns:
+            self.round_.begin_update(turn.player, self.updates[turn.player], shared=True)
+            made[turn.player] = self._backward(self.players[turn.player], retain=turn.player != last)
+        for name, terms in made.items():
+            self._check(self.players[name], terms)
+        for name in made:
+            self._move(self.players[name])
+        return {f"{name}.{term}": value.detach() for name, terms in made.items() for term, value in terms.items()}
+
+    def _backward(self, player: Player, *, retain: bool = False) -> Terms:
+        """A player's terms, and their gradient on the player's own weights only."""
+        terms = player.loss(self.round_)
+        total = sum(terms.values(), start=torch.zeros(()))
+        mover = self.movers[player.name]
+        mover.flat.zero_()
+        total.backward(inputs=[*mover.tensors, *self.round_.kept], retain_graph=retain)
+        return terms
+
+    def _accept(self, player: Player, terms: Terms) -> None:
+        self._check(player, terms)
+        self._move(player)
+
+    def _check(self, player: Player, terms: Terms) -> None:
+        """Refuse an update that is not finite, before it changes anything."""
+        flat = self.movers[player.name].flat
+        seen = sum((value.detach() for value in terms.values()), start=flat.sum())
+        if seen.isfinite().item():
+            return
+        bad = [term for term, value in terms.items() if not value.isfinite().all()]
+        part = f"term '{bad[0]}'" if bad else "the gradient"
+        if not bad and flat.isfinite().all():
+            return  # only the sum has overflowed
+        raise error("E-TRAIN-01", player=player.name, part=part, step=self.step + 1)
+
+    def _move(self, player: Player) -> None:
+        self.movers[player.name].step(self.lr(player.name))
+        if player.after is not None:
+            with torch.no_grad():
+                player.after(self.round_)
+        self.updates[player.name] += 1
+        self.round_.end_update(player.name)
+
+    def lr(self, player: str, *, done: bool = False) -> float:
+        """A player's learning rate in this step; with `done`, in the step that has just been done."""
+        return at(self.players[player].optimizer.lr, self.step - done, self.steps)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next round depends on, as contiguous tensors that share no memory."""
+        tensors = {f"system/{name}": tensor for name, tensor in self.system.state_dict().items()}
+        tensors |= {f"average/{name}": tensor for name, tensor in self.average.state().items()}
+        for player, mover in self.movers.items():
+            tensors |= {f"optimizer/{player}/{name}": tensor for name, tensor in mover.state().items()}
+        counters = {"step": self.step, "reads": self.reads, **{f"update/{p}": n for p, n in self.updates.items()}}
+        tensors |= {f"counter/{name}": torch.tensor(value) for name, value in counters.items()}
+        return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Continue where `state` was taken. Weights are copied into place: their strides stay what they were."""
+        groups: dict[str, dict[str, Tensor]] = {"system": {}, "average": {}, "optimizer": {}, "counter": {}}
+        for name, tensor in tensors.items():
+            group, rest = name.split("/", 1)
+            groups[group][rest] = tensor
+        self.system.load_state_dict(groups["system"])
+        with torch.no_grad():
+            for name, tensor in self.average.state().items():
+                tensor.copy_(groups["average"][name])
+        for player, mover in self.movers.items():
+            own = f"{player}/"
+            mover.load({name[len(own) :]: t for name, t in groups["optimizer"].items() if name.startswith(own)})
+        self.step, self.reads = int(groups["counter"]["step"]), int(groups["counter"]["reads"])
+        self.updates = {name: int(groups["counter"][f"update/{name}"]) for name in self.players}
+
+
+def _lay_out(phases: tuple[Phase, ...], steps: int) -> list[_Stretch]:
+    """Phases over the run by their shares, each at least one round; the last runs on past the horizon."""
+    given = sum(phase.share or 0.0 for phase in phases)
+    open_ended = sum(phase.share is None for phase in phases)
+    rest = max(1.0 - given, 0.0) / open_ended if open_ended else 0.0
+    stretches: list[_Stretch] = []
+    reached = 0.0
+    for phase in phases:
+        first = stretches[-1].end if stretches else 0
+        reached += rest if phase.share is None else phase.share
+        stretches.append(_Stretch(phase, first, max(round(reached * steps), first + 1)))
+    last = stretches[-1]
+    stretches[-1] = _Stretch(last.phase, last.first, max(last.end, steps))
+    return stretches

@@ -1,0 +1,156 @@
+"""The loop: rounds, records, samples and saves at fixed steps, until the run is done or somebody stops it."""
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ganworks.errors import GanworksError
+from ganworks.training import checkpoint
+from ganworks.training.engine import Engine
+from ganworks.training.folder import RunFolder
+
+Stopped = Literal["steps", "patience", "request", "signal", "failed"]
+Watcher = Callable[[Mapping[str, Any]], None]
+_PAUSE = 0.2
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many steps lie between two records, sample grids and checkpoints."""
+
+    record: int
+    sample: int
+    checkpoint: int
+
+
+@dataclass
+class Signals:
+    """Signals that ask the run to stop. The first lets it save, a second one ends it at once."""
+
+    caught: int | None = None
+    _before: dict[int, Any] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator["Signals"]:
+        """Catch them while a run is on. Handlers can be set in the main thread only; elsewhere nothing is caught."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        wanted = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+        self._before = {each: signal.signal(each, self._first) for each in wanted}
+        try:
+            yield self
+        finally:
+            self._restore()
+
+    def _first(self, number: int, frame: FrameType | None) -> None:
+        self.caught = number
+        self._restore()  # the next one is not ours
+
+    def _restore(self) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+        self._before = {}
+
+
+class Loop:
+    """Plays an engine's rounds and keeps a run folder.
+
+    Args:
+        engine: At step 0, or loaded.
+        run: Its folder, locked.
+        pace: When to record, sample and save.
+        draw: Writes a sample grid to a path, without touching the engine or its randomness.
+        watchers: Called with every record; one that fails is named in the log and not called again.
+        seconds: Training seconds that earlier parts of this run took.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        run: RunFolder,
+        pace: Pace,
+        draw: Callable[[Path], None],
+        watchers: Sequence[Watcher] = (),
+        seconds: float = 0.0,
+    ) -> None:
+        self.engine, self.run, self.pace, self.draw = engine, run, pace, draw
+        self.watchers = list(watchers)
+        self.signals = Signals()
+        self.grid: Path | None = None
+        self.seconds = seconds
+        self._saved: int | None = None
+
+    def play(self, until: int) -> Stopped:
+        """Go on to a step. Whatever stops it in good order, the state is saved.
+
+        Raises: TrainingError if an update is refused; the last checkpoint stands. ResourceError if saving fails.
+        """
+        with self.signals.listening():
+            if self.engine.step == 0:
+                self._save(until)
+            stopped = self._rounds(until)
+            self._save(until)
+            self._sample()
+        return stopped
+
+    def _rounds(self, until: int) -> Stopped:
+        engine, pace = self.engine, self.pace
+        while engine.step < until:
+            begun = time.monotonic()
+            try:
+                terms = engine.round()
+            except GanworksError as caught:
+                self.run.log(str(caught))
+                raise
+            self.seconds += time.monotonic() - begun
+            step = engine.step
+            if step % pace.record == 0 or step in (1, until):
+                self._record(terms, until)
+                if self._asked_to_stop():
+                    return "request"
+            if step % pace.sample == 0:
+                self._sample()
+            if step % pace.checkpoint == 0 and step < until:
+                self._save(until)
+            if self.signals.caught is not None:
+                return "signal"
+        return "steps"
+
+    def _record(self, terms: Mapping[str, Tensor], until: int) -> None:
+        engine = self.engine
+        names = list(terms)
+        values = torch.stack([terms[name].float() for name in names]).tolist() if names else []
+        rates = {f"{player}.lr": engine.lr(player, done=True) for player in engine.players}
+        record = {"step": engine.step, **dict(zip(names, values, strict=True)), **rates}
+        self.run.record({**record, "seconds": round(self.seconds, 3)})
+        for watcher in list(self.watchers):
+            try:
+                watcher({**record, "steps": until, "seconds": self.seconds})
+            except Exception as caught:  # whatever a watcher does, it never stops a training
+                self.watchers.remove(watcher)
+                self.run.log(f"the watcher {watcher!r} failed and is not called again: {caught!r}")
+
+    def _asked_to_stop(self) -> bool:
+        while self.run.request == "pause" and self.signals.caught is None:
+            time.sleep(_PAUSE)
+        return self.run.request == "stop"
+
+    def _sample(self) -> None:
+        path = self.run.samples / f"{self.engine.step:06d}.png"
+        self.draw(path)
+        self.grid = path
+
+    def _save(self, until: int) -> None:
+        if self._saved != self.engine.step:
+            checkpoint.save(self.run.checkpoints, self.engine.step, until, self.engine.state())
+            self._saved = self.engine.step

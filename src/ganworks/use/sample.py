@@ -1,0 +1,82 @@
+"""Samples on disk: one file each and a sheet, or one array."""
+
+import io
+import secrets
+import shutil
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from ganworks.data.pictures import grid, pixels, write_png
+from ganworks.data.spec import DataSpec
+from ganworks.errors import error
+from ganworks.registry import suggestion
+
+Format = Literal["files", "npz"]
+
+SHEET = 64
+"""Images on the sheet, at most."""
+
+
+def check_out(out: Path) -> None:
+    """Refuse a folder that holds something already: nothing is ever overwritten.
+
+    Raises: UsageError.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise error("E-USE-03", path=out)
+
+
+def label_index(spec: DataSpec, label: str) -> int:
+    """The number of a class, from its name or its number.
+
+    Raises: UsageError if the data had no classes, or none like this.
+    """
+    if not spec.classes:
+        raise error("E-USE-01", verb="sample", reason="--label needs a model of data with classes")
+    if label in spec.classes:
+        return spec.classes.index(label)
+    if label.isascii() and label.isdigit() and int(label) < len(spec.classes):
+        return int(label)
+    raise error("E-NAME-07", name=label, classes=", ".join(spec.classes[:20]), details=suggestion(label, spec.classes))
+
+
+def _write_files(samples: Tensor, folder: Path) -> None:
+    if samples.ndim == 2:
+        encoded = io.BytesIO()  # NumPy's own way into a file hides why the disk refused
+        np.save(encoded, samples.numpy(), allow_pickle=False)
+        (folder / "samples.npy").write_bytes(encoded.getbuffer())
+        return
+    for index, picture in enumerate(pixels(samples)):
+        write_png(folder / f"{index:06d}.png", picture)
+    write_png(folder / "sheet.png", grid(samples[:SHEET], columns=8))
+
+
+def write(samples: Float[Tensor, "n ..."], out: Path, form: Format = "files") -> None:
+    """Write samples into a new folder; it appears whole or not at all.
+
+    Args:
+        samples: (N, D) points, written as `samples.npy` (float32); or (N, C, H, W) images in [-1, 1], written as
+            `000000.png`, … and `sheet.png` with the first 64.
+        out: A folder that does not exist, or is empty.
+        form: `npz` writes either kind as one array called `samples` in `samples.npz`, images as they are, in [-1, 1].
+
+    Raises: UsageError if the folder holds something; OSError as the disk gives it.
+    """
+    out = out.resolve()
+    check_out(out)
+    samples = samples.detach().float().cpu()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
+    partial.mkdir()
+    try:
+        if form == "npz":
+            np.savez(partial / "samples.npz", samples=samples.numpy())
+        else:
+            _write_files(samples, partial)
+        partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

