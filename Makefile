@@ -9,13 +9,14 @@ TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint experiments clean
 
 help:
-	@echo "make demo    train a GAN on real handwritten digits, on the CPU, in about three minutes"
-	@echo "make test    lint, types, import contract and tests"
-	@echo "make lint    the checks without the tests"
-	@echo "make clean   remove the environment"
+	@echo "make demo          train a GAN on real handwritten digits, on the CPU, in about three minutes"
+	@echo "make test          lint, types, import contract and tests"
+	@echo "make lint          the checks without the tests"
+	@echo "make experiments   every claim with its bar and its floor: hours"
+	@echo "make clean         remove the environment"
 
 demo: $(VENV)/core
 	$(BIN)/ganworks train
@@ -30,6 +31,12 @@ lint: $(VENV)/test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Each claim keeps what it found, and goes on where it stopped; the last line lists which results are stale.
+experiments: $(VENV)/test
+	status=0; for claim in first_minute ring digits; do \
+		OMP_NUM_THREADS=1 $(BIN)/python -m experiments.$$claim || status=1; done; \
+	$(BIN)/python -m experiments.record && exit $$status
+
 clean:
 	rm -rf $(VENV)
 
@@ -40,7 +47,7 @@ $(VENV)/torch: constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing torch (the first time takes some minutes)"
 	$(PIP) torch $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
-	@if $(BIN)/python -m pip list --disable-pip-version-check 2>/dev/null | grep -q '^nvidia-'; then \
+	@if $(BIN)/python -m pip list --disable-pip-version-check 2>/dev/null | grep -qE '^(nvidia|cuda)-'; then \
 		echo "note: CUDA packages (nvidia-*) came along. Without an NVIDIA GPU they are of no use: make clean, then"; \
 		echo "      make demo TORCH_INDEX=ADDRESS with the address of PyTorch's CPU wheel index"; fi
 	@touch $@

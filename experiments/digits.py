@@ -8,6 +8,7 @@ Floor: 2,000 pictures of the training part against the same 2,000 held-out ones;
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -33,11 +34,11 @@ def measure(reference: Reference, count: int, seed: int, length: tuple[str, ...]
 
 def judge(record: Record, arms: list[Arm], accuracy: float, floor: Arm) -> None:
     """The bars, each on the worst seed."""
-    worst = {name: [float(str(arm[name])) for arm in arms] for name in ("confidence", "class_kl", "recall")}
+    worst = {name: [float(arm[name]) for arm in arms] for name in ("confidence", "class_kl", "recall")}
     record.bar("classifier's accuracy on held-out digits", accuracy, ">=", 0.985)
     record.bar("confidence on samples", min(worst["confidence"]), ">=", 0.88)
     record.bar("class histogram's KL to uniform", max(worst["class_kl"]), "<=", 0.02)
-    record.bar("recall", min(worst["recall"]), ">=", 0.8 * float(str(floor["recall"])))
+    record.bar("recall", min(worst["recall"]), ">=", 0.8 * float(floor["recall"]))
 
 
 def main(words: list[str], folder: Path = RESULTS) -> int:
@@ -58,7 +59,7 @@ def main(words: list[str], folder: Path = RESULTS) -> int:
     floor = record.floor("training part", lambda: reference.score(training))
     record.floor("held-out part, to the classifier", lambda: class_view(judge_of_digits.logits(held_out)))
     arms = [
-        record.arm(f"default, seed {seed}", lambda seed=seed: measure(reference, count, seed, length))
+        record.arm(f"default, seed {seed}", partial(measure, reference, count, seed, length))
         for seed in range(options.seeds)
     ]
     judge(record, arms, judge_of_digits.accuracy, floor)

@@ -10,6 +10,7 @@ upwards by the number of samples and is compared at equal numbers only. A bar ju
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,7 +61,7 @@ class Reference:
     def __post_init__(self) -> None:
         self.features = self.space(self.pictures)
 
-    def score(self, fake: Pictures) -> dict[str, object]:
+    def score(self, fake: Pictures) -> dict[str, Any]:
         """Every number of the protocol for some samples; distances first, then the classifier's view."""
         fake = whole_grey(fake)
         features = self.space(fake)
@@ -77,7 +78,7 @@ class Reference:
         }
 
 
-def class_view(logits: Float[Tensor, "n k"]) -> dict[str, object]:
+def class_view(logits: Float[Tensor, "n k"]) -> dict[str, Any]:
     """Mean top probability, the shares of the classes, and KL(shares, uniform) in nats."""
     top, chosen = logits.double().softmax(1).max(1)
     classes = logits.shape[1]

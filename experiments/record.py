@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
@@ -23,7 +24,7 @@ OURS = ("src/ganworks",)
 _FACES = ("src/ganworks/cli", "src/ganworks/studio")
 _COMPARE = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
 
-Arm = dict[str, object]
+Arm = dict[str, Any]
 
 
 def source_hash(paths: Iterable[str]) -> str:
@@ -59,23 +60,25 @@ class Record:
         self, name: str, claim: str, sources: Iterable[str], options: object = None, folder: Path = RESULTS
     ) -> None:
         self.path = folder / f"{name}.json"
-        head = {
+        self._sources = tuple(sources)
+        self._hash = source_hash(self._sources)
+        head: dict[str, Any] = {
             "experiment": name,
             "claim": claim,
             "command": shlex.join(["python", "-m", f"experiments.{name}", *sys.argv[1:]]),
             "options": options,
-            "sources": {"paths": list(sources), "sha256": source_hash(sources)},
+            "sources": {"paths": list(self._sources), "sha256": self._hash},
             "versions": {"python": platform.python_version(), **{p: version(p) for p in ("torch", "numpy")}},
             "processor": processor(),
         }
-        self.content: dict[str, object] = head | {"date": "", "passed": None, "bars": [], "floors": {}, "arms": {}}
+        self.content: dict[str, Any] = head | {"date": "", "passed": None, "bars": [], "floors": {}, "arms": {}}
         if self.path.exists():
             before = json.loads(self.path.read_text())
             if all(before.get(key) == json.loads(json.dumps(head[key])) for key in ("options", "sources", "versions")):
                 self.content["arms"], self.content["floors"] = before["arms"], before["floors"]
-        self.arms: dict[str, Arm] = self.content["arms"]  # type: ignore[assignment]
-        self.floors: dict[str, Arm] = self.content["floors"]  # type: ignore[assignment]
-        self.bars: list[dict[str, object]] = self.content["bars"]  # type: ignore[assignment]
+        self.arms: dict[str, Arm] = self.content["arms"]
+        self.floors: dict[str, Arm] = self.content["floors"]
+        self.bars: list[dict[str, object]] = self.content["bars"]
 
     def arm(self, name: str, measure: Callable[[], Arm]) -> Arm:
         """The result of an arm: from the file, or measured and written now."""
@@ -87,7 +90,10 @@ class Record:
 
     def _once(self, table: dict[str, Arm], name: str, measure: Callable[[], Arm]) -> Arm:
         if name not in table:
-            table[name] = measure()
+            found = measure()
+            if source_hash(self._sources) != self._hash:
+                raise RuntimeError(f"the sources changed while '{name}' ran; it is not kept")
+            table[name] = found
             self.write()
             print(f"{name}: {json.dumps(table[name])}", file=sys.stderr, flush=True)
         return table[name]

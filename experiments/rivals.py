@@ -75,7 +75,7 @@ def initialise(module: nn.Module) -> None:
 def batches(pictures: Float[Tensor, "n 1 h w"]) -> Iterator[Float[Tensor, "b 1 h w"]]:
     """Endless shuffled epochs of whole batches."""
     while True:
-        for rows in torch.randperm(len(pictures)).split(BATCH):
+        for rows in torch.split(torch.randperm(len(pictures)), BATCH):
             if len(rows) == BATCH:
                 yield pictures[rows]
 
@@ -110,8 +110,7 @@ class Rival:
             real_logits = self.discriminator(real).flatten()
             fake_logits = self.discriminator(fake.detach()).flatten()
         self.discriminator_optimizer.zero_grad()
-        cross_entropy(real_logits.float(), ones).backward()
-        cross_entropy(fake_logits.float(), zeros).backward()
+        torch.autograd.backward([cross_entropy(real_logits.float(), ones), cross_entropy(fake_logits.float(), zeros)])
         self.discriminator_optimizer.step()
 
         if self.loop.cheap:
@@ -119,7 +118,7 @@ class Rival:
         with self.precision():
             fake_logits = self.discriminator(fake).flatten()
         self.generator_optimizer.zero_grad()
-        cross_entropy(fake_logits.float(), ones).backward()
+        torch.autograd.backward(cross_entropy(fake_logits.float(), ones))
         self.generator_optimizer.step()
         self.discriminator.requires_grad_(True)
 
@@ -129,7 +128,7 @@ class Rival:
         stream = torch.Generator().manual_seed(self.loop.seed + 1000)
         latents = torch.randn(BATCH * math.ceil(count / BATCH), LATENT, 1, 1, generator=stream)
         with self.precision():
-            pictures = torch.cat([self.generator(z).float() for z in latents.split(BATCH)])[:count]
+            pictures = torch.cat([self.generator(z).float() for z in torch.split(latents, BATCH)])[:count]
         edge = (pictures.shape[-1] - size) // 2
         return pictures[..., edge : edge + size, edge : edge + size]
 

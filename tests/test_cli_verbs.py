@@ -71,38 +71,11 @@ def test_train_without_arguments_asks_for_the_defaults(stage: Stage) -> None:
 
 
 def test_every_option_of_train_arrives(stage: Stage) -> None:
-    main(
-        [
-            "train",
-            "ring",
-            "--system",
-            "gan",
-            "--time",
-            "2m",
-            "--seed",
-            "5",
-            "--run",
-            "here",
-            "--batch",
-            "auto",
-            "--set",
-            "batch=8",
-            "latent.prior=uniform",
-            "--config",
-            "a.toml",
-            "--from",
-            "model",
-            "--held-out",
-            "other",
-            "--device",
-            "cpu",
-            "--patience",
-            "3",
-            "--processes",
-            "2",
-            "--dry-run",
-        ]
+    options_given = (
+        "ring --system gan --time 2m --seed 5 --run here --batch auto --set batch=8 latent.prior=uniform "
+        "--config a.toml --from model --held-out other --device cpu --patience 3 --processes 2 --dry-run"
     )
+    main(["train", *options_given.split()])
     assert stage.calls == [
         Order(
             data="ring", system="gan", time=120.0, seed=5, run=Path("here"), batch="auto",
@@ -248,12 +221,22 @@ def test_a_system_shows_every_key_with_default_range_and_meaning(capsys: pytest.
     assert settings["latent.prior"]["allowed"] == "normal | uniform"
 
 
-def test_defaults_are_shown_as_set_takes_them(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["systems", "gan", "--json"]) == 0
+@pytest.mark.parametrize("name", systems.names())
+def test_defaults_are_shown_as_set_takes_them(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["systems", name, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["settings"]
     given = options.overrides([f"{row['key']}={row['default']}" for row in rows], "train")
-    model = systems.get("gan").Settings
+    model = systems.get(name).Settings
     assert build(model, fit(model, nested(given))) == model()
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_the_settings_of_a_system_as_a_table(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["systems", name]) == 0
+    text = capsys.readouterr().out
+    assert "latent.prior" in text
+    assert "normal | uniform" in text
+    assert max(map(len, text.splitlines())) < 200
 
 
 def test_an_unknown_system_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

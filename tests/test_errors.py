@@ -63,3 +63,15 @@ def test_every_code_is_used_and_every_used_code_is_in_the_table() -> None:
 
 def test_every_code_is_met_by_a_test() -> None:
     assert set(TABLE) - _codes_in(TESTS, but="test_errors.py") == set()
+
+
+def test_a_remedy_names_only_commands_that_exist() -> None:
+    from ganworks.cli.app import BUILT
+
+    named = {verb for entry in TABLE.values() for verb in re.findall(r"ganworks ([a-z]+)", entry.remedy)}
+    named |= {verb for path in SOURCES.rglob("*.py") for verb in re.findall(r'verb="([a-z]+)"', path.read_text())}
+    assert named - set(BUILT) == set()
+
+
+def test_a_remedy_without_its_last_field_has_no_blank_at_its_end() -> None:
+    assert str(error("E-SET-02", reason="no", system="")).endswith("do:  ganworks systems")

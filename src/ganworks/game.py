@@ -8,6 +8,7 @@ Letters: B samples of a batch, Z numbers of a latent.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from ganworks.round import Round, Terms
 from ganworks.settings import GameSettings, LatentSettings, PlayerSettings
 
 __all__ = ["Draw", "Phase", "Player", "Round", "Rows", "System", "Terms", "Turn", "latent", "owned"]
+
 
 @runtime_checkable
 class Rows(Protocol):
@@ -110,7 +112,10 @@ class System(nn.Module):
     def phases(self) -> tuple[Phase, ...]:
         """One phase of D's turn, then G's, unless the paper says otherwise."""
         turns = self.settings.turns
-        order = (Turn("discriminator", turns.discriminator), Turn("generator", turns.generator))
+        order = (
+            Turn("discriminator", turns.discriminator),
+            Turn("generator", turns.generator, unroll=turns.unroll, against="discriminator"),
+        )
         return (Phase("game", order, simultaneous=turns.simultaneous),)
 
     def begin(self, round: Round) -> None:
@@ -118,7 +123,12 @@ class System(nn.Module):
 
     def forward(self, player: str, round: Round) -> Terms:
         """A player's loss; as `forward` it can be replayed with other weights."""
-        return next(each for each in self.players() if each.name == player).loss(round)
+        return self.roster[player].loss(round)
+
+    @cached_property
+    def roster(self) -> dict[str, Player]:
+        """The players by name."""
+        return {player.name: player for player in self.players()}
 
     def generate(self, count: int, random: Streams, **given: Any) -> Batch:
         """Samples. Called for chunks of a fixed size, so that sample i depends on seed and i alone."""

@@ -85,9 +85,11 @@ class AdversarialLoss:
 
 
 def _reduce(values: Tensor, reduction: Reduction) -> Tensor:
-    if reduction == "mean":
-        return values.mean()
-    return values.sum() if reduction == "sum" else values
+    if reduction == "none":
+        return values
+    if reduction not in ("mean", "sum"):
+        raise error("E-ARG-01", reason=f"reduction is mean, sum or none, not '{reduction}'")
+    return values.mean() if reduction == "mean" else values.sum()
 
 
 def _same_shape(function: str, real_logits: Tensor, fake_logits: Tensor) -> None:
@@ -232,5 +234,5 @@ def get(name: str, **options: float) -> AdversarialLoss:
     if unknown := sorted(set(options) - set(known)):
         has = f"its options are {', '.join(known)}" if known else "it has none"
         reason = f"loss '{name}' has no option '{unknown[0]}': {has}"
-        raise error("E-USE-01", reason=reason, verb="explain", details=suggestion(unknown[0], known))
+        raise error("E-ARG-01", reason=reason, details=suggestion(unknown[0], known))
     return AdversarialLoss(name, family(**options))

@@ -1,32 +1,34 @@
 """A model as files: config.json, model.safetensors and a README. Loading one reads data and runs no code of it."""
 
 import json
+import os
 import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import safetensors
 import safetensors.torch
-from pydantic import ValidationError
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from ganworks import systems
 from ganworks.data.spec import DataSpec
-from ganworks.errors import GanworksError, error
+from ganworks.errors import UsageError, error
 from ganworks.game import System
 from ganworks.settings import GameSettings, RunSettings, build, read
-from ganworks.training import checkpoint
-from ganworks.training.average import Average
+from ganworks.training import building, checkpoint, disk, stored
+from ganworks.training.average import Average, for_sampling, sample
 from ganworks.training.folder import RunFolder
 
 FORMAT = 1
+_LONGEST_CONFIG = 8 << 20
 
 
-@dataclass(frozen=True)
+@dataclass
 class Model:
     """A trained system with what it takes to sample from it or to name its origin."""
 
@@ -34,6 +36,19 @@ class Model:
     average: Average
     run: RunSettings
     step: int
+
+    @cached_property
+    def _still(self) -> System:
+        return for_sampling(self.system, self.average, self.run.seed)
+
+    def sample(self, count: int, seed: int = 0) -> Tensor:
+        """Samples in the data's units: points (N, D), pictures (N, C, H, W) in [-1, 1].
+
+        Sample i depends on the seed and on i alone.
+        """
+        spec = self.system.data
+        drawn = sample(self._still, count, seed)
+        return spec.decode(drawn["x"]) if drawn else torch.empty(0, *spec.shape)
 
 
 def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -45,29 +60,32 @@ def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def save(model: Model, folder: Path) -> None:
     """Write a model folder; it appears whole or not at all.
 
-    Raises: UsageError if the folder is there already; OSError as the disk gives it.
+    Raises: UsageError if the folder is there already; ResourceError if the disk is full or refuses.
     """
-    if folder.exists():
+    if os.path.lexists(folder):
         raise error("E-USE-03", path=folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    partial.mkdir()
+    config = {
+        "format": FORMAT,
+        "ganworks": version("ganworks"),
+        "step": model.step,
+        "run": model.run.model_dump(mode="json", by_alias=True),
+        "settings": model.system.settings.model_dump(mode="json", by_alias=True),
+        "data": model.system.data.model_dump(mode="json"),
+    }
+    partial = folder.parent / f".model-{secrets.token_hex(4)}.partial"
     try:
-        checkpoint.write_synced(partial / "model.safetensors", safetensors.torch.save(_tensors(model)))
-        config = {
-            "format": FORMAT,
-            "ganworks": version("ganworks"),
-            "step": model.step,
-            "run": model.run.model_dump(mode="json", by_alias=True),
-            "settings": model.system.settings.model_dump(mode="json", by_alias=True),
-            "data": model.system.data.model_dump(mode="json"),
-        }
-        checkpoint.write_synced(partial / "config.json", (json.dumps(config, indent=1) + "\n").encode())
-        (partial / "README.md").write_text(_card(model))
-        checkpoint.sync_folder(partial)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir()
+        disk.write_synced(partial / "model.safetensors", safetensors.torch.save(_tensors(model)))
+        disk.write_synced(partial / "config.json", (json.dumps(config, indent=1) + "\n").encode())
+        disk.write_synced(partial / "README.md", _card(model).encode(errors="backslashreplace"))
+        disk.sync_folder(partial)
         partial.rename(folder)
+        disk.sync_folder(folder.parent)
+    except OSError as caught:
+        raise disk.refusal(caught, folder) from caught
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        disk.discard(partial)
 
 
 def _tensors(model: Model) -> dict[str, Tensor]:
@@ -106,19 +124,49 @@ def load(path: Path) -> Model:
     return from_run(RunFolder.existing(path))
 
 
+class _Numbered(BaseModel):
+    format: int
+
+
+class _Config(BaseModel):
+    """config.json of a model: numbers and names only, each judged before anything is built from it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    format: int
+    ganworks: str
+    step: Annotated[int, Field(ge=0)]
+    run: RunSettings
+    settings: dict[str, Any]
+    data: DataSpec
+
+
 def _from_model(path: Path) -> Model:
+    config = _config(path / "config.json")
+    tensors = stored.read(path / "model.safetensors")
     try:
-        config = json.loads((path / "config.json").read_text())
-        if config["format"] != FORMAT:
-            raise error("E-MODEL-02", path=path, reason=f"it has format {config['format']}, this version reads {FORMAT}")
-        run, settings, step = RunSettings.model_validate(config["run"]), config["settings"], int(config["step"])
-        spec = DataSpec.model_validate(config["data"])
-        tensors = safetensors.torch.load((path / "model.safetensors").read_bytes())
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as caught:
-        if isinstance(caught, GanworksError):
-            raise
-        raise error("E-MODEL-01", path=path, details=_first_lines(caught)) from None
-    return restored(path, run, settings, spec, tensors, step)
+        return restored(path, config.run, config.settings, config.data, tensors, config.step)
+    except UsageError as caught:  # a model's settings are not the user's to correct
+        raise error("E-MODEL-02", path=path, reason=building.brief(caught.what), details=caught.details) from None
+
+
+def _config(path: Path) -> _Config:
+    try:
+        if path.stat().st_size > _LONGEST_CONFIG:
+            raise error("E-MODEL-01", path=path, details=["it is far too long"])
+        text = path.read_bytes()
+        if (found := _Numbered.model_validate_json(text).format) > FORMAT:
+            raise error("E-MODEL-03", path=path.parent, found=found, known=FORMAT)
+        return _Config.model_validate_json(text)
+    except OSError as caught:
+        raise disk.refusal(caught, path) from None
+    except ValidationError as caught:
+        raise error("E-MODEL-01", path=path, details=_problems(caught)) from None
+
+
+def _problems(caught: ValidationError) -> list[str]:
+    found = caught.errors(include_url=False, include_input=False, include_context=False)
+    return [building.brief(f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}") for each in found[:3]]
 
 
 def from_run(run: RunFolder) -> Model:
@@ -133,36 +181,44 @@ def from_run(run: RunFolder) -> Model:
 
 
 def spec_of(run: RunFolder) -> DataSpec:
-    """What a run wrote down about its data."""
+    """What a run wrote down about its data.
+
+    Raises: ModelError if it cannot be read.
+    """
+    path = run.path / "data.json"
     try:
-        return DataSpec.model_validate_json((run.path / "data.json").read_text())
-    except (OSError, ValidationError) as caught:
-        raise error("E-MODEL-01", path=run.path / "data.json", details=_first_lines(caught)) from None
+        return DataSpec.model_validate_json(path.read_bytes())
+    except OSError as caught:
+        raise error("E-MODEL-01", path=path, details=[caught.strerror or str(caught)]) from None
+    except ValidationError as caught:
+        raise error("E-MODEL-01", path=path, details=_problems(caught)) from None
 
 
 def restored(
     path: Path, run: RunSettings, settings: Mapping[str, Any], spec: DataSpec, tensors: dict[str, Tensor], step: int
 ) -> Model:
-    """A system built from its settings, with its weights and averages put in."""
+    """A system built from its settings, with its weights and averages put in.
+
+    Raises: UsageError for settings that cannot be meant; ModelError for weights that are not theirs, or not finite.
+    """
     made = systems.get(run.system)
-    system = made(build(made.Settings, settings, system=run.system, where=str(path)), spec)
+    given = build(made.Settings, settings, system=run.system, where=str(path))
+    building.check(path, lambda: made(given, spec), tensors)
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and written over
+        system = building.laid_out(made(given, spec))
     average = Average(system, system.settings.average)
-    try:
-        system.load_state_dict(_group(tensors, "system/"))
-        averaged = _group(tensors, "average/")
-        for name, tensor in average.state().items():
-            tensor.copy_(averaged[name])
-    except (RuntimeError, KeyError) as caught:
-        raise error("E-MODEL-02", path=path, reason="other weights than they ask for", details=_first_lines(caught)) from None
+    system.load_state_dict(_group(tensors, "system/"))
+    averaged = _group(tensors, "average/")
+    for name, tensor in average.state().items():
+        tensor.copy_(averaged[name])
+    for name, weight in [*system.named_parameters(), *average.state().items()]:
+        if not weight.isfinite().all():
+            raise error("E-MODEL-02", path=path, reason=f"the weight {name} is not finite")
     return Model(system, average, run, step)
 
 
 def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _first_lines(caught: BaseException) -> list[str]:
-    return [line.strip() for line in f"{type(caught).__name__}: {caught}".splitlines()[:3]]
 
 
 __all__ = ["FORMAT", "GameSettings", "Model", "from_run", "load", "restored", "save", "spec_of", "split"]

@@ -16,6 +16,15 @@ Critic = Callable[..., Tensor]
 """A discriminator: named inputs, `x` among them, to logits."""
 
 
+def loss_of(settings: ObjectiveSettings) -> losses.AdversarialLoss:
+    """The adversarial loss that the settings name.
+
+    Raises: UsageError for an unknown loss, or for `real_target` where the loss has no target.
+    """
+    smoothed = {} if settings.real_target == 1 else {"real_target": settings.real_target}
+    return losses.get(settings.loss, **smoothed)
+
+
 class Objective(nn.Module):
     """Both players' adversarial terms, and the penalties of the discriminator.
 
@@ -31,31 +40,36 @@ class Objective(nn.Module):
         self.settings = settings
         self.view = View(view)
         self.joint = joint
-        smoothed = {} if settings.real_target == 1 else {"real_target": settings.real_target}
-        self.loss = losses.get(settings.loss, **smoothed)
+        self.loss = loss_of(settings)
 
     def discriminator(self, critic: Critic, real: Inputs, fake: Inputs, round: Round) -> Terms:
         """D's terms. `fake` is held constant by the caller (`round.hold`)."""
-        wanted = self.settings
-        due = (round.update + 1) % wanted.every == 0
-        r1, r2, between = (due and weight > 0 for weight in (wanted.r1, wanted.r2, wanted.gradient_penalty))
+        due = self._due(round)
         real, fake = self.view.pack(real), self.view.pack(fake)
         see_real, see_fake = self.view.fixed(round, "real"), self.view.fixed(round, "fake")
-        if r1:
+        if "r1" in due:
             real = {**real, "x": penalties.leaf(real["x"])}
-        if r2:
+        if "r2" in due:
             fake = {**fake, "x": penalties.leaf(fake["x"])}
         real_logits, fake_logits = self._judge(critic, see_real(real), see_fake(fake))
-        terms = {"adversarial": self.loss.discriminator(real_logits, fake_logits)}
         round.notes["logits"] = (real_logits.detach(), fake_logits.detach())
-        terms |= self._input_penalties(r1, r2, real_logits, fake_logits, real["x"], fake["x"], round)
-        if between:
+        terms = {"adversarial": self.loss.discriminator(real_logits, fake_logits)}
+        terms |= self._slopes(due, {"r1": (real_logits, real["x"]), "r2": (fake_logits, fake["x"])}, round)
+        if "gradient_penalty" in due:
             epsilon = round.random.uniform("epsilon")[:: self.view.settings.pack].to(real["x"])
-            points = penalties.between(real["x"], fake["x"], epsilon)
-            weight = wanted.gradient_penalty * wanted.every
+            # Held here too: the penalty is D's alone, and its slope has no business on what `r1` or `keep` look at.
+            points = penalties.between(round.hold(real["x"]), round.hold(fake["x"]), epsilon)
             seen = penalties.norm_penalty(lambda x: critic(**see_real({**real, "x": x})), points)
-            terms["gradient_penalty"] = weight * seen
+            terms["gradient_penalty"] = due["gradient_penalty"] * seen
         return terms
+
+    def _due(self, round: Round) -> dict[str, float]:
+        """The penalties of this update with their weights: a lazy one makes up for the updates that it leaves out."""
+        every = self.settings.every
+        if (round.update + 1) % every:
+            return {}
+        weights = {name: getattr(self.settings, name) for name in ("r1", "r2", "gradient_penalty")}
+        return {name: every * weight for name, weight in weights.items() if weight}
 
     def _judge(self, critic: Critic, real: Inputs, fake: Inputs) -> tuple[Tensor, Tensor]:
         """Logits of real and fake, in one pass where that changes nothing."""
@@ -65,24 +79,16 @@ class Objective(nn.Module):
         count = len(real["x"])
         return logits[:count], logits[count:]
 
-    def _input_penalties(
-        self, r1: bool, r2: bool, real_logits: Tensor, fake_logits: Tensor, real: Tensor, fake: Tensor, round: Round
-    ) -> Terms:
-        """R1 and R2 on the logits that the loss has used. Together they take one pass through D's graph."""
-        wanted = self.settings
-        if r1 and r2:
-            both = real_logits.sum() + fake_logits.sum()
-            slopes = torch.autograd.grad(both, (real, fake), create_graph=True)
-            round.notes["fake_slope"] = slopes[1].detach()
-            norms = [0.5 * penalties.squared_norms([slope]).mean() for slope in slopes]
-            return {"r1": wanted.r1 * wanted.every * norms[0], "r2": wanted.r2 * wanted.every * norms[1]}
-        if r1:
-            return {"r1": wanted.r1 * wanted.every * penalties.r1(real_logits, real)}
-        if r2:
-            slope = penalties.input_gradients("r2", fake_logits, [fake])
-            round.notes["fake_slope"] = slope[0].detach()
-            return {"r2": wanted.r2 * wanted.every * 0.5 * penalties.squared_norms(slope).mean()}
-        return {}
+    def _slopes(self, due: dict[str, float], sides: dict[str, tuple[Tensor, Tensor]], round: Round) -> Terms:
+        """R1 and R2 on the logits that the loss has used. Both together take one pass through D's graph."""
+        wanted = {name: side for name, side in sides.items() if name in due}
+        if not wanted:
+            return {}
+        outputs, inputs = [logits.sum() for logits, _ in wanted.values()], [x for _, x in wanted.values()]
+        slopes = dict(zip(wanted, torch.autograd.grad(outputs, inputs, create_graph=True), strict=True))
+        if "r2" in slopes:
+            round.notes["fake_slope"] = slopes["r2"].detach()
+        return {name: due[name] * penalties.half_mean_square([slope]) for name, slope in slopes.items()}
 
     def generator(self, critic: Critic, fake: Inputs, round: Round, real: Callable[[], Inputs] | None = None) -> Terms:
         """G's terms.
@@ -117,9 +123,7 @@ class OnePass(Objective):
 
     def __init__(self, settings: ObjectiveSettings, view: ViewSettings) -> None:
         super().__init__(settings, view, joint=True)
-        if settings.loss != "relativistic_paired":
-            reason = f"turns.one_pass needs objective.loss = 'relativistic_paired', not '{settings.loss}'"
-            raise error("E-SET-02", reason=reason, system="r3gan")
+        assert settings.loss == "relativistic_paired"
 
     def discriminator(self, critic: Critic, real: Inputs, fake: Inputs, round: Round) -> Terms:
         """D's terms; the gradient on the fakes is kept for `generator`."""
@@ -130,8 +134,11 @@ class OnePass(Objective):
 
     def generator(self, critic: Critic, fake: Inputs, round: Round, real: Callable[[], Inputs] | None = None) -> Terms:
         """G's term: a linear surrogate with the true gradient, recorded at its true value E sp(t)."""
+        if "logits" not in round.notes:  # a turn on its own: D has judged nothing here
+            return super().generator(critic, fake, round, real)
         real_logits, fake_logits = round.notes["logits"]
         margin = real_logits - fake_logits
+        assert margin.numel() == len(margin), "one pass needs one logit a sample: patches mix in the leaf's gradient"
         samples = (-1, *(1,) * (fake["x"].dim() - 1))
         if "fake_slope" in round.notes:
             # R2 has added its own gradient to the leaf; but it has computed ∂Σb/∂fake, from which L_G's follows too.

@@ -23,9 +23,9 @@ def input_gradients(function: str, logits: Logits, inputs: Sequence[Tensor]) -> 
     Raises: ShapeError if the batch sizes differ; GradientError, in the name of `function`, if there is no gradient.
     """
     for tensor in inputs:
-        if len(tensor) != len(logits):
-            got = f"{len(logits)} logits and {len(tensor)} inputs"
-            raise error("E-SHAPE-01", function=function, needed="as many logits as inputs", got=got)
+        if logits.dim() == 0 or len(tensor) != len(logits):
+            got = f"logits of shape {tuple(logits.shape)} and inputs of shape {tuple(tensor.shape)}"
+            raise error("E-SHAPE-01", function=function, needed="a logit for every input", got=got)
     if not (logits.requires_grad and all(tensor.requires_grad for tensor in inputs)):
         raise error("E-GRAD-01", function=function, tensor="inputs")
     gradients = torch.autograd.grad(logits.sum(), inputs, create_graph=True, allow_unused=True)
@@ -40,9 +40,14 @@ def squared_norms(gradients: Sequence[Tensor]) -> Float[Tensor, " b"]:
     return torch.stack([gradient.square().flatten(1).sum(1) for gradient in gradients]).sum(0)
 
 
-def _half_mean_square(function: str, logits: Tensor, inputs: Tensor | Sequence[Tensor]) -> Tensor:
+def half_mean_square(gradients: Sequence[Tensor]) -> Float[Tensor, ""]:
+    """½ E_b ‖g_b‖², the value of R1 and R2."""
+    return 0.5 * squared_norms(gradients).mean()
+
+
+def _zero_centred(function: str, logits: Tensor, inputs: Tensor | Sequence[Tensor]) -> Tensor:
     given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    return 0.5 * squared_norms(input_gradients(function, logits, given)).mean()
+    return half_mean_square(input_gradients(function, logits, given))
 
 
 def r1(logits: Logits, inputs: Samples | Sequence[Tensor]) -> Float[Tensor, ""]:
@@ -58,12 +63,12 @@ def r1(logits: Logits, inputs: Samples | Sequence[Tensor]) -> Float[Tensor, ""]:
     Raises: ShapeError if the batch sizes differ; GradientError if the logits do not depend on `inputs`.
     Source: Mescheder, Geiger and Nowozin 2018, equation 9.
     """
-    return _half_mean_square("r1", logits, inputs)
+    return _zero_centred("r1", logits, inputs)
 
 
 def r2(logits: Logits, inputs: Samples | Sequence[Tensor]) -> Float[Tensor, ""]:
     """The same on fake samples: ½ E_b ‖∂f/∂G_b‖². Source: Mescheder, Geiger and Nowozin 2018, equation 10."""
-    return _half_mean_square("r2", logits, inputs)
+    return _zero_centred("r2", logits, inputs)
 
 
 def gradient_penalty(
@@ -119,7 +124,7 @@ def clip_weights(module: nn.Module, bound: float) -> None:
     Source: Arjovsky, Chintala and Bottou 2017, algorithm 1.
     """
     if not bound > 0:
-        raise error("E-USE-01", reason=f"clip_weights needs a bound above 0, got {bound}", verb="explain")
+        raise error("E-ARG-01", reason=f"clip_weights needs a bound above 0, got {bound}")
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.clamp_(-bound, bound)

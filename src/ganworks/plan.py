@@ -19,7 +19,7 @@ _SMALL = 32 * 32
 
 _BUDGETS = {"ring": 25.0, "swissroll": 25.0, "grid": 200.0, "digits": 120.0}
 _POINTS, _PICTURES = 30.0, 600.0
-"""CPU seconds of training where nobody says how long: well within what the README promises, for a slower laptop's sake."""
+"""CPU seconds of training where nobody says how long: less than promised, for a slower laptop's sake."""
 
 _PER_KERNEL, _PER_FLOP = 6e-6, 1 / 50e9
 """Seconds a call of a small kernel takes, and one floating-point operation in small convolutions (measured
@@ -50,14 +50,14 @@ def default_steps(make: Callable[[], Engine], spec: DataSpec) -> int:
     return max(int(steps / digits + 0.5) * digits, 1)
 
 
-class _Work(TorchDispatchMode):
+class _Work(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch gives its hooks no types
     """Counts the kernels that are called, and the operations of those whose count is known."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.kernels = self.flops = 0
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]  # torch's hook
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         out = function(*args, **(kwargs or {}))
         self.kernels += 1
         if count := flop_registry.get(function.overloadpacket):

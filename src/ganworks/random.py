@@ -6,11 +6,16 @@ consecutive updates cannot collide.
 """
 
 import hashlib
+from collections.abc import Callable
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
 
 _BITS = 1 << 32
+
+share: ContextVar[tuple[int, slice] | None] = ContextVar("share", default=None)
+"""(rows of the global batch, this process's part of them) while it plays with others; None while it is alone."""
 
 
 def key(*parts: str | int) -> int:
@@ -22,6 +27,21 @@ def key(*parts: str | int) -> int:
 def generator(*parts: str | int) -> torch.Generator:
     """A CPU generator seeded by `key(*parts)`."""
     return torch.Generator().manual_seed(key(*parts))
+
+
+def shared(draw: Callable[[int], Tensor], count: int) -> Tensor:
+    """Rows for a layer that draws from the default generator: for the global batch, cut to this process's part.
+
+    Args:
+        draw: Gives so many rows.
+        count: Rows wanted here; with packing a fraction of this process's rows.
+    """
+    part = share.get()
+    if part is None:
+        return draw(count)
+    batch, rows = part
+    packed = (rows.stop - rows.start) // count
+    return draw(batch // packed)[rows.start // packed : rows.stop // packed]
 
 
 class Streams:

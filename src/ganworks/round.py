@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganworks.data.spec import Batch
-from ganworks.random import Streams
+from ganworks.random import Streams, share
 from ganworks.settings import Schedule, at
 
 Terms = dict[str, Tensor]
@@ -43,6 +43,7 @@ class Round:
         self._streams: dict[tuple[str, ...], Streams] = {}
         self._real: Batch | None = None
         self._once: dict[str, tuple[Any, frozenset[str]]] = {}
+        self._replayed: tuple[str, ...] = ()
 
     @property
     def real(self) -> Batch:
@@ -73,7 +74,7 @@ class Round:
         """
         if name not in self._once:
             around, default = self.random, torch.default_generator.get_state()
-            self.random = self._streams_of(self.phase, "once", name).at(self.step)
+            self.random = self._streams_of(self.phase, "once", name, *self._replayed).at(self.step)
             torch.default_generator.manual_seed(self.random.key())
             made = make()
             self.random = around
@@ -97,6 +98,7 @@ class Round:
         self.update = update
         self.random = self._streams_of(self.phase, player).at(update)
         torch.default_generator.manual_seed(self.random.key())
+        share.set(None if self._rows is None else (self._batch, self._rows))
         self.kept.clear()
         if not shared:
             self._real = None
@@ -112,8 +114,8 @@ class Round:
         child = Round(self._seed, self.steps, self._batch, self._read, self._rows)
         child.step, child.phase, child.progress = self.step, self.phase, self.progress
         child.phase_progress, child.update, child.looking_ahead = self.phase_progress, update, True
-        child._real = self.real
-        child.random = child._streams_of(self.phase, player, "replay", str(k)).at(update)
+        child._real, child._replayed = self.real, ("replay", str(k))
+        child.random = child._streams_of(self.phase, player, *child._replayed).at(update)
         torch.default_generator.manual_seed(child.random.key())
         return child
 

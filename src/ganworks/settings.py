@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from ganworks.errors import error
 from ganworks.registry import suggestion
@@ -16,7 +16,7 @@ from ganworks.registry import suggestion
 class Settings(BaseModel):
     """A group of settings: unknown names refused, types strict, numbers finite."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
 
 class Ramp(Settings):
@@ -25,32 +25,52 @@ class Ramp(Settings):
     start: float = Field(alias="from")
     end: float = Field(alias="to")
     over: list[int | float] = [0.0, 1.0]
-    """Shares of the run, or whole numbers of steps."""
+    """Shares of the run, or two whole numbers: steps."""
     shape: Literal["linear", "cosine", "exponential"] = "linear"
 
     @model_validator(mode="after")
     def _order(self) -> "Ramp":
         if len(self.over) != 2 or not 0 <= self.over[0] < self.over[1]:
             raise ValueError("`over` is [start, end] with 0 <= start < end")
-        if len({type(edge) for edge in self.over}) > 1 or (isinstance(self.over[1], float) and self.over[1] > 1):
+        if not self.in_steps and self.over[1] > 1:
             raise ValueError("`over` is two shares between 0.0 and 1.0, or two whole numbers of steps")
-        if self.shape == "exponential" and self.start * self.end <= 0:
+        if self.shape == "exponential" and not (self.start > 0 < self.end or self.start < 0 > self.end):
             raise ValueError("an exponential ramp needs both ends on the same side of 0")
         return self
 
+    @property
+    def in_steps(self) -> bool:
+        """Whether `over` counts steps; shares otherwise."""
+        return all(isinstance(edge, int) for edge in self.over)
+
     def value(self, step: int, steps: int) -> float:
-        """The value at a step of a run of `steps`."""
-        whole = 1 if isinstance(self.over[1], int) else steps
-        first, last = self.over[0] * whole, self.over[1] * whole
+        """The value at a step of a run of `steps`; exactly `from` before and exactly `to` after."""
+        first, last = (edge if self.in_steps else edge * steps for edge in self.over)
         share = min(max((step - first) / (last - first), 0.0), 1.0) if last > first else 1.0
         if self.shape == "exponential":
-            return float(self.start * (self.end / self.start) ** share)
+            size = abs(self.start) ** (1 - share) * abs(self.end) ** share
+            return math.copysign(size, self.end)
         if self.shape == "cosine":
             share = 0.5 - 0.5 * math.cos(math.pi * share)
-        return self.start + (self.end - self.start) * share
+        return self.start * (1 - share) + self.end * share
 
 
-Schedule = float | Ramp | list[float | Ramp]
+_FORMS = ("number", "ramp", "product")
+
+
+def _form_of_part(value: Any) -> str:
+    return "ramp" if isinstance(value, Ramp | Mapping) else "number"
+
+
+def _form(value: Any) -> str:
+    return "product" if isinstance(value, list) else _form_of_part(value)
+
+
+# The forms are told apart before they are judged, so that a mistake in a ramp is told as one in a ramp.
+_Number = Annotated[float, Tag("number")]
+_Ramp = Annotated[Ramp, Tag("ramp")]
+_Product = Annotated[list[Annotated[_Number | _Ramp, Discriminator(_form_of_part)]], Tag("product")]
+Schedule = Annotated[_Number | _Ramp | _Product, Discriminator(_form)]
 
 
 def at(schedule: Schedule, step: int, steps: int) -> float:
@@ -62,18 +82,21 @@ def at(schedule: Schedule, step: int, steps: int) -> float:
     return schedule
 
 
-Weight = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-Beta = Annotated[float, Field(ge=0, lt=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-def _positive(schedule: Schedule) -> Schedule:
+def _never_negative(schedule: Schedule) -> Schedule:
     parts = schedule if isinstance(schedule, list) else [schedule]
     ends = [end for part in parts for end in ((part.start, part.end) if isinstance(part, Ramp) else (part,))]
     if not ends or min(ends) < 0:
-        raise ValueError("is 0 or more, everywhere")
+        raise ValueError("it is 0 or more, everywhere")
     return schedule
+
+
+Weight = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Betas = Annotated[tuple[Beta, Beta], Field(strict=False)]
+"""TOML has lists only, and a strict tuple would refuse one."""
+Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[Schedule, AfterValidator(_never_negative)]
 
 
 class LatentSettings(Settings):
@@ -86,7 +109,7 @@ class LatentSettings(Settings):
 class ObjectiveSettings(Settings):
     """The adversarial loss and its penalties. A weight of 0 switches a term off."""
 
-    loss: str = Field("non_saturating", description="adversarial loss, one of `ganworks explain losses`")
+    loss: str = Field("non_saturating", description="adversarial loss, one of ganworks.losses.names()")
     r1: Weight = Field(0.0, description="weight of ½E|∇f(x)|² on real samples")
     r2: Weight = Field(0.0, description="weight of ½E|∇f(G)|² on fake samples")
     gradient_penalty: Weight = Field(0.0, description="weight of E(|∇f| - 1)² between real and fake")
@@ -96,17 +119,17 @@ class ObjectiveSettings(Settings):
     )
     every: Count = Field(1, description="penalties on every k-th update of D only, with weight × k")
 
+    @property
+    def penalised(self) -> bool:
+        """Whether a penalty looks at each sample's slope of D: batch norm in D would mix them."""
+        return any((self.r1, self.r2, self.gradient_penalty))
+
 
 class ViewSettings(Settings):
     """What the discriminator sees, the same for real and fake."""
 
-    noise: Schedule = Field(0.0, description="standard deviation of instance noise, annealable")
+    noise: Rate = Field(0.0, description="standard deviation of instance noise, annealable")
     pack: Count = Field(1, description="samples that D judges together")
-
-    @model_validator(mode="after")
-    def _ranges(self) -> "ViewSettings":
-        _positive(self.noise)
-        return self
 
 
 class TurnSettings(Settings):
@@ -114,7 +137,18 @@ class TurnSettings(Settings):
 
     discriminator: Count = Field(1, description="updates of D in a round")
     generator: Count = Field(1, description="updates of G in a round")
+    unroll: Annotated[int, Field(ge=0)] = Field(0, description="updates of D that G looks ahead")
     simultaneous: bool = Field(False, description="gradients of both at the same weights, then both updates")
+
+    @model_validator(mode="after")
+    def _order(self) -> "TurnSettings":
+        if self.unroll and self.simultaneous:
+            raise ValueError("turns.unroll looks ahead in alternating turns: set turns.simultaneous = false")
+        if self.simultaneous and (self.discriminator, self.generator) != (1, 1):
+            raise ValueError("simultaneous turns are one update each: set turns.simultaneous = false")
+        if self.simultaneous and (self.discriminator, self.generator) != (1, 1):
+            raise ValueError("players who move at once make one update each: set turns.simultaneous = false")
+        return self
 
 
 class AverageSettings(Settings):
@@ -128,22 +162,9 @@ class PlayerSettings(Settings):
     """One player's networks and optimizer."""
 
     optimizer: Literal["adam", "rmsprop", "sgd"] = Field("adam", description="update rule")
-    lr: Schedule = Field(2e-4, description="learning rate, 0 or more; may be a schedule")
-    betas: tuple[Beta, Beta] = Field((0.5, 0.999), description="Adam's β₁ and β₂; RMSprop takes β₂ as its decay")
+    lr: Rate = Field(2e-4, description="learning rate, 0 or more; may be a schedule")
+    betas: Betas = Field((0.5, 0.999), description="Adam's β₁ and β₂; RMSprop takes β₂ as its decay")
     width: Count = Field(64, description="channels or units of a hidden layer")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _pair(cls, given: Any) -> Any:
-        # TOML has lists only, and strict types would refuse a list where a pair is meant.
-        if isinstance(given, dict) and isinstance(given.get("betas"), list):
-            return given | {"betas": tuple(given["betas"])}
-        return given
-
-    @model_validator(mode="after")
-    def _ranges(self) -> "PlayerSettings":
-        _positive(self.lr)
-        return self
 
 
 class GameSettings(Settings):
@@ -202,18 +223,22 @@ def build(model: type[Model], *layers: Mapping[str, Any], system: str = "", wher
 
 
 def _wrong_setting(caught: ValidationError, model: type[BaseModel], system: str, where: str) -> Exception:
+    """The error for the first thing that is wrong: an unknown key, a value, or two that do not go together."""
     problem = caught.errors(include_url=False)[0]
-    known = dict(keys(model))
-    parts = [str(part) for part in problem["loc"]]
-    while parts and ".".join(parts) not in known and problem["type"] != "extra_forbidden":
-        parts.pop()  # positions inside a list and branches of a union are not keys
-    name = ".".join(parts)
-    if problem["type"] == "extra_forbidden":
+    kind, given, reason = problem["type"], problem["input"], problem["msg"].removeprefix("Value error, ")
+    name = ".".join(part for part in problem["loc"] if isinstance(part, str) and part not in _FORMS)
+    known = [key for key, _ in keys(model)]
+    below_a_value = name in known and kind.endswith("_type") and isinstance(given, Mapping)  # batch.size
+    if kind == "extra_forbidden" or below_a_value:
+        while isinstance(given, Mapping) and given and "from" not in given:
+            key, given = next(iter(given.items()))
+            name = f"{name}.{key}"
         return error("E-NAME-04", name=name, system=system, where=where, details=suggestion(name, known))
-    reason = problem["msg"].removeprefix("Value error, ")
-    if not name:
+    if kind == "model_type":
+        reason = "it is a group of settings, not a single one"
+    elif not any(f"{name}.".startswith(f"{key}.") for key in known):
         return error("E-SET-02", reason=reason, system=system, where=where)
-    return error("E-SET-01", name=name, value=repr(problem["input"]), reason=reason, system=system, where=where)
+    return error("E-SET-01", name=name, value=repr(given), reason=reason, system=system, where=where)
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -230,14 +255,10 @@ def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
     """{"objective.loss": "hinge"} → {"objective": {"loss": "hinge"}}."""
     tree: dict[str, Any] = {}
     for key, value in dotted.items():
-        *path, last = key.split(".")
-        place = tree
-        for part in path:
-            inner = place.setdefault(part, {})
-            if not isinstance(inner, dict):
-                raise error("E-NAME-04", name=key, system="", details=[f"'{part}' has no settings below it"])
-            place = inner
-        place[last] = value
+        branch = value
+        for part in reversed(key.split(".")):
+            branch = {part: branch}
+        tree = merge(tree, branch)
     return tree
 
 
@@ -253,7 +274,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fit(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as a person writes them, brought to the types of a model: a single value for a list, 1 for 1.0."""
+    """Values as a person writes them, brought to the types of a model: a single value for a list of one."""
     fitted = dict(values)
     for name, value in values.items():
         field = model.model_fields.get(name)
@@ -277,18 +298,16 @@ def read(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise error("E-SET-04", path=path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as caught:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as caught:
         raise error("E-SET-03", path=path, reason=str(caught)) from None
 
 
 def dump(*models: BaseModel) -> str:
-    """Settings as TOML, top-level values first; what `read` reads back is equal."""
+    """Settings as TOML; what `read` reads back is equal."""
     values: dict[str, Any] = {}
     for model in models:
         values |= model.model_dump(mode="json", by_alias=True)
-    flat = {key: value for key, value in values.items() if not isinstance(value, dict)}
-    groups = {key: value for key, value in values.items() if isinstance(value, dict)}
-    return tomli_w.dumps(flat | groups)
+    return tomli_w.dumps(values)
 
 
 def choices(annotation: Any) -> tuple[str, ...]:

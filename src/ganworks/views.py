@@ -33,22 +33,22 @@ class View(nn.Module):
         return {name: t.reshape(-1, m * t.shape[1] if t.dim() > 1 else m, *t.shape[2:]) for name, t in inputs.items()}
 
     def fixed(self, round: Round, side: str) -> See:
-        """One draw of everything random in the view: applied twice it does the same twice.
+        """One draw of everything random in the view: applied twice, in one update, it does the same twice.
+
+        Players who move at once see through one draw too: it stays in the notes of their round.
 
         Args:
             round: Where the noise comes from; its progress anneals it.
             side: `real` or `fake`: names the stream.
         """
         std = round.at(self.settings.noise)
-        if not std:
-            return lambda inputs: inputs
-        drawn: list[Tensor] = []
 
         def see(inputs: Inputs) -> Inputs:
             x = inputs["x"]
-            if not drawn:
-                row = x[0].numel() // self.settings.pack
-                drawn.append(round.random.normal(f"noise.{side}", row).reshape(x.shape).to(x) * std)
-            return {**inputs, "x": x + drawn[0]}
+            row = x[0].numel() // self.settings.pack
+            drawn = f"noise.{side}.{row}"
+            if drawn not in round.notes:
+                round.notes[drawn] = round.random.normal(f"noise.{side}", row)
+            return {**inputs, "x": x + std * round.notes[drawn].reshape(x.shape).to(x)}
 
-        return see
+        return see if std else lambda inputs: inputs

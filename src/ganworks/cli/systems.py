@@ -5,6 +5,8 @@ from typing import Any
 
 from ganworks.cli.output import DEFAULT, Output, table
 
+_LONGEST = 24
+
 
 def _row(name: str) -> dict[str, Any]:
     from ganworks import systems
@@ -42,12 +44,28 @@ def _settings(name: str) -> list[dict[str, str]]:
     ]
 
 
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
+
+
 def _written(defaults: dict[str, Any], key: str) -> str:
-    """A default as --set takes it."""
+    """A default as --set takes it: TOML, words without quotes."""
     value: Any = defaults
     for part in key.split("."):
         value = value[part]
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else _toml(value)
+
+
+def _lines(settings: list[dict[str, str]]) -> list[str]:
+    """Settings as a table; long defaults, such as schedules, stand below it."""
+    long = {row["key"]: row["default"] for row in settings if len(row["default"]) > _LONGEST}
+    rows = [list((row | {"default": "(below)"} if row["key"] in long else row).values()) for row in settings]
+    below = [f"{key} = {default}" for key, default in long.items()]
+    return table([["setting", "default", "allowed", "meaning"], *rows]) + (["", *below] if below else [])
 
 
 def systems(name: str | None = None, /, *, output: Output = DEFAULT) -> int:
@@ -72,8 +90,5 @@ def systems(name: str | None = None, /, *, output: Output = DEFAULT) -> int:
     shown = _row(name)
     settings = _settings(name)
     lines = [f"{name}: {shown['paper']}", f"takes {', '.join(shown['accepts'])}; gives {shown['gives']}", ""]
-    head = [["setting", "default", "allowed", "meaning"]]
-    output.result(
-        shown | {"settings": settings}, lambda: lines + table(head + [list(row.values()) for row in settings])
-    )
+    output.result(shown | {"settings": settings}, lambda: lines + _lines(settings))
     return 0

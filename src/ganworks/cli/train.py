@@ -59,23 +59,23 @@ def train(
     run
         Folder of the run; a new one below runs/ without it.
     batch
-        Samples of one update, or `auto`.
+        Samples of one update; `auto` is not built yet.
     settings
         A setting, as key=value; may be repeated. `ganworks systems NAME` lists the keys.
     config
         Settings file (TOML); --set and other options count more.
     start_from
-        Model or run whose weights a new run starts from.
+        Model or run whose weights a new run starts from; not built yet.
     held_out
         Data kept for scoring; without it a part of DATA.
     patience
-        Stop after so many scores without a better one.
+        Stop after so many scores without a better one; not built yet.
     processes
-        Processes to train with on this machine.
+        Processes to train with on this machine; more than 1 is not built yet.
     device
-        Where to train: cpu, cuda, cuda:1, mps.
+        Where to train: cpu; others are not built yet.
     dry_run
-        Show the plan and write nothing.
+        Show the plan and write nothing; not built yet.
     """
     if steps is not None and time is not None:
         raise error("E-USE-01", verb=VERB, reason="--steps and --time both say how long; give one")

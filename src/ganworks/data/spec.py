@@ -1,10 +1,10 @@
 """What a data set is, as JSON, and what a batch is."""
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 Kind = Literal["points", "images", "pairs", "domains", "captions", "table", "tokens", "audio"]
@@ -39,12 +39,12 @@ class Batch(Mapping[str, Tensor]):
 class DataSpec(BaseModel):
     """What a system may know of the data before its networks are built. It travels with the model as JSON."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Kind
-    shape: tuple[int, ...]
+    shape: tuple[Annotated[int, Field(ge=1)], ...]
     """One sample of `x`: (D,) for points, (C, H, W) for images."""
-    count: int
+    count: Annotated[int, Field(ge=0)]
     """Rows for training."""
     name: str = ""
     fingerprint: str = ""
@@ -56,6 +56,12 @@ class DataSpec(BaseModel):
     center: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     """Points are (value - center) / scale inside; empty: taken as they are."""
+
+    @model_validator(mode="after")
+    def _standardised(self) -> "DataSpec":
+        if len(self.center) != len(self.scale) or (self.center and self.shape[-1:] != (len(self.center),)):
+            raise ValueError("`center` and `scale` have one number a coordinate, or none")
+        return self
 
     def encode(self, values: Tensor) -> Tensor:
         """User objects to what networks see: points standardised, images in [-1, 1] already."""

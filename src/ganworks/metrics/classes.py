@@ -7,7 +7,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from ganworks.metrics.inputs import Samples, pair
-from ganworks.metrics.interval import assign
+from ganworks.metrics.interval import sums_without_each
 from ganworks.metrics.modes import reverse_kl
 
 
@@ -35,16 +35,11 @@ def class_histogram(real_logits: Samples, fake_logits: Samples) -> ClassHistogra
 def replicates(real: Samples, fake: Samples, groups: int = 0) -> dict[str, Float64[Tensor, " g"]]:
     """The KL on all samples and without each group: (G + 1,)."""
     sets = pair("class_histogram", real, fake, least=2 if groups else 1)
-    real_counts, fake_counts = (_counts(logits, groups) for logits in sets)
+    real_counts, fake_counts = (
+        sums_without_each(torch.ones(len(logits)).double(), logits.argmax(1), logits.shape[1], groups)
+        for logits in sets
+    )
     shares = torch.where(real_counts > 0, real_counts, 0.5)
     shares = shares / shares.sum(1, keepdim=True)
     values = [reverse_kl(row[None], share) for row, share in zip(fake_counts, shares, strict=True)]
     return {"class_kl": torch.cat(values)}
-
-
-def _counts(logits: Tensor, groups: int) -> Tensor:
-    """(G + 1, K)."""
-    chosen = torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).double()
-    group = assign(len(logits), max(1, groups))
-    kept = [chosen[group != g].sum(0) for g in range(groups)]
-    return torch.stack([chosen.sum(0), *kept])

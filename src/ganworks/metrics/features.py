@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from ganworks.errors import error
 from ganworks.registry import suggestion
 
-BATCH = 250
-"""Pictures that a network sees at once."""
+BATCH = 32
+"""Pictures that a network sees at once. With 250 the activations leave the processor's cache: twice the time."""
 
 
 @runtime_checkable
@@ -65,7 +65,7 @@ def bytes_of(x: Float[Tensor, "n ..."]) -> Float32[Tensor, "n ..."]:
 def in_batches(network: Callable[[Tensor], Tensor], x: Float[Tensor, "n ..."]) -> Float32[Tensor, "n f"]:
     """Run a frozen network over many pictures, `BATCH` at a time."""
     with torch.no_grad():
-        return torch.cat([network(part) for part in x.split(BATCH)])
+        return torch.cat([network(x[start : start + BATCH]) for start in range(0, max(1, len(x)), BATCH)])
 
 
 def frozen(network: nn.Module) -> nn.Module:

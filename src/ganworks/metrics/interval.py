@@ -2,7 +2,9 @@
 
 Both samples are cut into G groups. A metric is computed once on everything and once without each group g (left out of
 real and fake together); these G + 1 numbers are its replicates, replicate 0 the value itself. A bootstrap would not do:
-it repeats samples, and repeated samples look like a collapse to every metric here.
+it repeats samples, and repeated samples look like a collapse to every metric here. Where a metric counts neighbours,
+leaving samples out also widens every ball, and the intervals are about 1.5 times as wide as repetition would show
+(measured: 150 repetitions, 400 samples, 4 dimensions); for distances and shares of points they are right.
 
 Source: Kott 2001, "The delete-a-group jackknife", Journal of Official Statistics 17.
 """
@@ -26,12 +28,23 @@ class Interval(NamedTuple):
 
 
 def assign(count: int, groups: int = GROUPS) -> Int[Tensor, " n"]:
-    """The group of each of `count` samples: group sizes differ by one at most.
+    """The group of each of `count` samples: group sizes differ by one at most. With 0 groups all are in group 0.
 
     The order of the samples may mean something (sorted by class), so the groups are drawn, always in the same way.
     """
     order = torch.randperm(count, generator=torch.Generator().manual_seed(count))
-    return order % groups
+    return order % max(1, groups)
+
+
+def sums_without_each(
+    values: Float64[Tensor, " n"], cell: Int[Tensor, " n"], cells: int, groups: int
+) -> Float64[Tensor, "r k"]:
+    """Sums of the values that fall in each cell 0 ... K-1, over all samples and without each group: (G + 1, K)."""
+    parts = max(1, groups)
+    each = torch.bincount(assign(len(values), groups) * cells + cell, values, minlength=parts * cells)
+    each = each.view(parts, cells)
+    total = each.sum(0, keepdim=True)
+    return torch.cat((total, total - each))[: groups + 1]
 
 
 def recomputed(
@@ -65,4 +78,4 @@ def student_quantile(probability: float, freedom: int) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
+    return float(z + sum(term / freedom**power for power, term in enumerate(terms, 1)))

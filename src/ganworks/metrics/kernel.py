@@ -1,7 +1,5 @@
 """The kernel distance: squared maximum mean discrepancy with the cubic kernel, on the whole sample."""
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float64
 from torch import Tensor
@@ -10,12 +8,11 @@ from ganworks.errors import error
 from ganworks.metrics.inputs import Samples, pair
 from ganworks.metrics.interval import GROUPS, assign
 
-Estimator = Literal["unbiased", "biased", "u_statistic"]
 _BLOCK = 1 << 23
 """Kernel values held at once: 64 MiB."""
 
 
-def kernel_distance(real: Samples, fake: Samples, estimator: Estimator = "unbiased") -> float:
+def kernel_distance(real: Samples, fake: Samples, estimator: str = "unbiased") -> float:
     """E k(x, x') + E k(y, y') - 2 E k(x, y) with k(x, y) = (x . y / d + 1)^3, not scaled.
 
     Args:
@@ -71,9 +68,10 @@ class _Sums:
         for g in range(self.groups):
             first = int((b_group < g).sum()) if symmetric else 0
             others, other_group = b[first:], b_group[first:]
-            for block in a[a_group == g].split(max(1, _BLOCK // len(b))):
-                values = _kernel(block @ others.T, a.shape[1]).sum(0)
-                sums[g].index_add_(0, other_group, values)
+            members, step = a[a_group == g], max(1, _BLOCK // len(b))
+            for start in range(0, len(members), step):
+                values = _kernel(members[start : start + step] @ others.T, a.shape[1])
+                sums[g].index_add_(0, other_group, values.sum(0))
         return sums.triu() + sums.triu(1).T if symmetric else sums
 
     def distance(self, keep: Tensor, estimator: str) -> Tensor:

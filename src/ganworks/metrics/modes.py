@@ -1,6 +1,5 @@
 """Which modes of a known mixture a sample reaches, and how well it fills them."""
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from ganworks.errors import error
 from ganworks.metrics.inputs import Samples, rows
-from ganworks.metrics.interval import assign
+from ganworks.metrics.interval import sums_without_each
 from ganworks.theory import Density, Mixture
 
 _REACH = 3.0
@@ -45,39 +44,28 @@ def mode_coverage(points: Samples, density: Density) -> ModeCoverage:
 def replicates(density: Density, points: Samples, groups: int = 0) -> dict[str, Float64[Tensor, " g"]]:
     """The four numbers on all points and without each group: (G + 1,) each."""
     samples = rows("mode_coverage", "points", points, least=2 if groups else 1)
-    if samples.shape[1] != density.dimensions:
-        got = f"{samples.shape[1]}"
-        raise error("E-METRIC-01", metric="mode_coverage", needed=f"points with {density.dimensions} numbers", got=got)
-    if not isinstance(density, Mixture):
-        raise error("E-METRIC-01", metric="mode_coverage", needed="a mixture", got=type(density).__name__)
+    if not isinstance(density, Mixture) or samples.shape[1] != density.dimensions:
+        needed = f"a mixture on the {samples.shape[1]} coordinates of the points"
+        got = f"{type(density).__name__} on {density.dimensions}"
+        raise error("E-METRIC-01", metric="mode_coverage", needed=needed, got=got)
     distance, mode = torch.cdist(samples, density.means, compute_mode="donot_use_mm_for_euclid_dist").min(1)
     offset = distance / density.stds[mode]
-    good = offset <= _REACH
-    group = assign(len(samples), groups) if groups else torch.zeros(len(samples), dtype=torch.long)
-    parts = max(1, groups)
-    counts, spread = torch.zeros(2, parts, len(density.weights), dtype=torch.float64)
-    counts.index_put_((group[good], mode[good]), torch.ones(()).double(), accumulate=True)
-    spread.index_put_((group[good], mode[good]), offset[good].square(), accumulate=True)
-    totals = torch.bincount(group, minlength=parts).double()
-    kept = [(_left_out(counts), _left_out(spread), _left_out(totals))] if groups else []
-    stacked = [torch.cat((part.sum(0, keepdim=True), *rest)) for part, *rest in zip((counts, spread, totals), *kept)]
-    return _numbers(*stacked, density)
+    good = (offset <= _REACH).double()
+    counts = sums_without_each(good, mode, len(density.weights), groups)
+    squares = sums_without_each(good * offset.square(), mode, len(density.weights), groups)
+    totals = sums_without_each(torch.ones_like(good), mode, len(density.weights), groups)
+    return _numbers(counts, squares.sum(1), totals.sum(1), density)
 
 
-def _left_out(parts: Tensor) -> Tensor:
-    """Sums over all groups but one: (G, ...)."""
-    return parts.sum(0, keepdim=True) - parts
-
-
-def _numbers(counts: Tensor, spread: Tensor, totals: Tensor, density: Mixture) -> dict[str, Tensor]:
+def _numbers(counts: Tensor, squares: Tensor, totals: Tensor, density: Mixture) -> dict[str, Tensor]:
+    """From the counts of each mode (R, K), the squared offsets in std (R,) and the number of points (R,)."""
     good = counts.sum(1)
-    perfect = _perfect_square(density.dimensions) * density.dimensions
-    ratio = (spread.sum(1) / (good.clamp(min=1) * perfect)).clamp(min=0).sqrt()
+    perfect = good.clamp(min=1) * density.dimensions * _perfect_square(density.dimensions)
     return {
         "modes": (counts > 0).sum(1).double(),
         "high_quality": good / totals,
         "reverse_kl": reverse_kl(counts, density.weights),
-        "std_ratio": ratio,
+        "std_ratio": (squares / perfect).clamp(min=0).sqrt(),
     }
 
 

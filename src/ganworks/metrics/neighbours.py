@@ -93,7 +93,7 @@ class _Set:
 
     def __init__(self, points: Tensor, groups: int) -> None:
         self.groups, self.parts = groups, max(1, groups)
-        group = assign(len(points), self.parts)
+        group = assign(len(points), groups)
         self.length = -(-len(points) // self.parts)
         slots = torch.full((self.parts, self.length), -1)
         for g in range(self.parts):

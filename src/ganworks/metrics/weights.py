@@ -5,6 +5,7 @@ builds tensors and nothing else. No other file is ever opened.
 """
 
 import hashlib
+import io
 from pathlib import Path
 
 import torch
@@ -26,5 +27,5 @@ def read(path: Path) -> dict[str, Tensor]:
     digest = hashlib.sha256(content).hexdigest()
     if digest not in KNOWN:
         raise error("E-MODEL-20", path=path, details=[f"its SHA-256 is {digest}"])
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    state: dict[str, Tensor] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return state

@@ -2,9 +2,13 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from ganworks.random import shared
 
 Activation = Callable[[], nn.Module]
 
@@ -16,8 +20,9 @@ def leaky() -> nn.Module:
 
 def layers(sizes: list[int], activation: Activation) -> nn.Sequential:
     """Linear layers between the sizes, each followed by the activation."""
-    pairs = zip(sizes[:-1], sizes[1:], strict=True)
-    return nn.Sequential(*(part for inner, outer in pairs for part in (nn.Linear(inner, outer), activation())))
+    return nn.Sequential(
+        *(part for inner, outer in pairwise(sizes) for part in (nn.Linear(inner, outer), activation()))
+    )
 
 
 class Generator(nn.Module):
@@ -52,6 +57,24 @@ class Discriminator(nn.Module):
         return self.head(self.features(x)).squeeze(1)
 
 
+class Dropout(nn.Module):
+    """Each number is kept with probability 1 - p and divided by it, in training only.
+
+    Unlike PyTorch's it draws for the global batch, so that several processes drop what one would.
+    Source: Srivastava et al. 2014.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
+        if not self.training:
+            return x
+        keep = shared(lambda count: torch.rand((count, *x.shape[1:])), len(x)) >= self.p
+        return x * keep / (1 - self.p)
+
+
 def he(module: nn.Module, gain: float = 1.0, slope: float = 0.2) -> None:
     """Weights N(0, gain² · 2 / ((1 + slope²) fan_in)), biases 0, for every linear and convolutional layer inside.
 
@@ -68,5 +91,3 @@ def he(module: nn.Module, gain: float = 1.0, slope: float = 0.2) -> None:
 def output_for(kind: str) -> nn.Module:
     """The last layer's bound: pictures lie in [-1, 1], points anywhere."""
     return nn.Tanh() if kind == "images" else nn.Identity()
-
-

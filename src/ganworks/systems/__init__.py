@@ -1,7 +1,7 @@
 """The systems, one file each, reading like its paper. Names are known without importing any of them."""
 
 import importlib
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from ganworks.errors import error
@@ -34,5 +34,5 @@ def get(name: str) -> "type[System]":
     return loaded
 
 
-def _others() -> dict[str, "object"]:
+def _others() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group="ganworks.systems") if point.name not in _BUILT_IN}

@@ -1,11 +1,12 @@
 """DCGAN: strided convolutions and batch norm (Radford, Metz and Chintala 2015).
 
 The game is the original one in its non-saturating form; what the paper adds are networks that train: no pooling, no
-hidden dense layers, batch norm everywhere but G's output and D's input, ReLU in G, LeakyReLU 0.2 in D, Adam 2e-4 with
-β₁ = 0.5, weights N(0, 0.02), batch 64.
+hidden dense layers, batch norm everywhere but G's output and D's input, ReLU in G, LeakyReLU 0.2 in D, Adam 2e-4
+with β₁ = 0.5, weights N(0, 0.02), batch 64 (section 4).
 
-Departures: latents are normal, as in the authors' code, instead of uniform as in the text; sizes other than 64 px get as
-many strides as they allow; G's samples serve D's and G's turn of a round, as in that code.
+Departures: latents are normal, as in the authors' code, instead of uniform as in the text; sizes other than 64 px get
+as many strides as they allow; G's samples serve D's and G's turn of a round, as in that code; where D's slope is
+penalised it has no batch norm, which would tie the slopes of a batch together.
 """
 
 from pydantic import Field
@@ -17,7 +18,7 @@ from ganworks.objective import Objective
 from ganworks.settings import GameSettings, LatentSettings
 
 
-class Settings(GameSettings):
+class DCGANSettings(GameSettings):
     """The paper's section 4; its widths are 64 to 512."""
 
     batch: int = Field(64, ge=1, description="samples of one update")
@@ -31,13 +32,14 @@ class DCGAN(Adversarial):
     paper = "Radford, Metz and Chintala 2015, Unsupervised Representation Learning with DCGANs, arXiv:1511.06434"
     accepts = ("images",)
     gives = "images"
-    Settings = Settings
+    Settings = DCGANSettings
 
-    def __init__(self, settings: Settings, data: DataSpec) -> None:
+    def __init__(self, settings: DCGANSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
         self.generator = convolutional.Generator(settings.latent.size, settings.generator.width, data.shape)
         packed = (settings.view.pack * data.shape[0], *data.shape[1:])
-        self.discriminator = convolutional.Discriminator(settings.discriminator.width, packed, norm=True)
+        norm = not settings.objective.penalised
+        self.discriminator = convolutional.Discriminator(settings.discriminator.width, packed, norm=norm)
         convolutional.initialize(self)
         # Batch statistics of reals and fakes must not mix: two forward passes, as in the authors' code.
         self.objective = Objective(settings.objective, settings.view, joint=False)

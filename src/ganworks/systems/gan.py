@@ -3,9 +3,11 @@
 D learns to tell data from samples, G to make D err: min over G, max over D of E log D(x) + E log(1 - D(G(z))). G plays
 the non-saturating form of section 3; `objective.loss = "minimax"` gives the equation as it stands.
 
+The networks are those of the paper's MNIST experiment, as published in its code: z uniform of 100, G with two layers of
+1,200 ReLU, D with two maxout layers of 240 × 5 and dropout.
+
 Departures: Adam instead of SGD with momentum, whose schedule needs hundreds of epochs; tanh instead of sigmoid, because
-pictures lie in [-1, 1]. Everything else is the paper's MNIST network, published in its code: z uniform of 100, G with two
-layers of 1,200 ReLU, D with two maxout layers of 240 × 5 and dropout. For points: 3 layers, no dropout.
+pictures lie in [-1, 1]; for points three plain layers and no dropout.
 
 Letters: B batch, Z latent.
 """
@@ -24,7 +26,7 @@ from ganworks.objective import Objective
 from ganworks.settings import GameSettings, LatentSettings, PlayerSettings
 
 
-class Settings(GameSettings):
+class OriginalGANSettings(GameSettings):
     """Published defaults for MNIST."""
 
     batch: int = Field(100, ge=1, description="samples of one update")
@@ -52,7 +54,7 @@ class MaxoutDiscriminator(nn.Module):
         super().__init__()
         inputs = math.prod(shape)
         first, second = Maxout(inputs, width), Maxout(width, width)
-        self.body = nn.Sequential(nn.Dropout(0.2), first, nn.Dropout(0.5), second, nn.Dropout(0.5))
+        self.body = nn.Sequential(mlp.Dropout(0.2), first, mlp.Dropout(0.5), second, mlp.Dropout(0.5))
         self.head = nn.Linear(width, 1)
 
     def features(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, "b f"]:
@@ -70,9 +72,9 @@ class OriginalGAN(Adversarial):
     paper = "Goodfellow et al. 2014, Generative Adversarial Nets, arXiv:1406.2661"
     accepts = ("points", "images")
     gives = "images"
-    Settings = Settings
+    Settings = OriginalGANSettings
 
-    def __init__(self, settings: Settings, data: DataSpec) -> None:
+    def __init__(self, settings: OriginalGANSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
         z, pack = settings.latent.size, settings.view.pack
         points = data.kind == "points"
@@ -80,7 +82,7 @@ class OriginalGAN(Adversarial):
         self.generator = mlp.Generator(z, settings.generator.width, 3 if points else 2, data.shape, nn.ReLU, output)
         width, shape = settings.discriminator.width, (pack * data.shape[0], *data.shape[1:])
         self.discriminator = mlp.Discriminator(shape, width, 3) if points else MaxoutDiscriminator(shape, width)
-        self.objective = Objective(settings.objective, settings.view, joint=True)
+        self.objective = Objective(settings.objective, settings.view, joint=points)
 
     @classmethod
     def suited(cls, data: DataSpec) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """R3GAN: the regularised relativistic GAN (Huang et al. 2024). The default system.
 
-D minimises E sp(f(G) - f(x)) + γ/2 E‖∇f(x)‖² + γ/2 E‖∇f(G)‖², G minimises E sp(f(x) - f(G)): real and fake are judged in
-pairs, and D's slope is penalised at both ends (equation 2 and section 2). No normalisation, no other trick.
+D minimises E sp(f(G) - f(x)) + γ/2 E‖∇f(x)‖² + γ/2 E‖∇f(G)‖², G minimises E sp(f(x) - f(G)): real and fake are judged
+in pairs, and D's slope is penalised at both ends (equation 2 and section 2). No normalisation, no other trick.
 
 This file has the small networks of the default, made for CPU minutes; measurements and reasons are in docs/r3gan.md.
 The generator starts from a smooth picture and learns detail on top; every convolution is cheap where it stands.
@@ -43,10 +43,12 @@ class Turns(TurnSettings):
     """Who moves, and how often."""
 
     simultaneous: bool = Field(True, description="gradients of both at the same weights, then both updates")
-    one_pass: bool = Field(True, description="both gradients from one backward pass through D (needs simultaneous)")
+    one_pass: bool = Field(
+        True, description="where simultaneous and relativistic_paired: both gradients from one backward pass through D"
+    )
 
 
-class Settings(GameSettings):
+class R3GANSettings(GameSettings):
     """The small default for pictures."""
 
     batch: int = Field(32, ge=1, description="samples of one update")
@@ -129,9 +131,9 @@ class R3GAN(Adversarial):
     paper = "Huang et al. 2024, The GAN is dead; long live the GAN! A Modern GAN Baseline, arXiv:2501.05441"
     accepts = ("points", "images")
     gives = "images"
-    Settings = Settings
+    Settings = R3GANSettings
 
-    def __init__(self, settings: Settings, data: DataSpec) -> None:
+    def __init__(self, settings: R3GANSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
         z, shape = settings.latent.size, data.shape
         packed = (settings.view.pack * shape[0], *shape[1:])
@@ -145,7 +147,7 @@ class R3GAN(Adversarial):
             self.generator = Generator(z, settings.generator.width, shape)
             self.discriminator = Discriminator(settings.discriminator.width, packed)
         turns = settings.turns
-        if turns.one_pass and turns.simultaneous:
+        if turns.one_pass and turns.simultaneous and settings.objective.loss == "relativistic_paired":
             self.objective: Objective = OnePass(settings.objective, settings.view)
         else:
             self.objective = Objective(settings.objective, settings.view, joint=True)

@@ -4,10 +4,10 @@ The critic minimises E f(G) - E f(x) + λ E (‖∇f(x̂)‖ - 1)² with x̂ on 
 minimises -E f(G). λ = 10 and five critic updates a round on pictures, Adam 1e-4 with β = (0.5, 0.9), batch 64
 (algorithm 1). On points: λ = 0.1, three layers of 512 ReLU, batch 256 (the authors' toy experiment).
 
-No batch norm in the critic: a batch's statistics tie its samples together, and the penalty is on each sample's gradient.
+No batch norm in the critic: a batch's statistics tie its samples together, but the penalty is on each sample's slope.
 
-Departures: the critic's learning on points is 1e-3 with β = (0, 0.99), decaying to 0, and its layers have 64 units,
-which reaches in seconds what the published 100,000 steps reach.
+Departures, on points: Adam 1e-3 with β = (0, 0.99), decaying to 0, and layers of 64 units: seconds instead of the
+published 100,000 steps.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ from ganworks.objective import Objective
 from ganworks.settings import GameSettings, LatentSettings, ObjectiveSettings, PlayerSettings, TurnSettings
 
 
-class Settings(GameSettings):
+class WGANGPSettings(GameSettings):
     """Algorithm 1."""
 
     batch: int = Field(64, ge=1, description="samples of one update")
@@ -40,10 +40,10 @@ class WGANGP(Adversarial):
     paper = "Gulrajani et al. 2017, Improved Training of Wasserstein GANs, arXiv:1704.00028"
     accepts = ("points", "images")
     gives = "images"
-    Settings = Settings
+    Settings = WGANGPSettings
     shared_fakes = False
 
-    def __init__(self, settings: Settings, data: DataSpec) -> None:
+    def __init__(self, settings: WGANGPSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
         z, widths = settings.latent.size, (settings.generator.width, settings.discriminator.width)
         packed = (settings.view.pack * data.shape[0], *data.shape[1:])

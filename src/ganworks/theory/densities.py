@@ -99,13 +99,14 @@ class MultivariateNormal(Density):
         needed = f"a symmetric, positive definite covariance of shape ({self.dimensions}, {self.dimensions})"
         if self.covariance.shape != (self.dimensions, self.dimensions):
             raise _refused("MultivariateNormal", needed, f"shape {tuple(self.covariance.shape)}")
+        self._factor: Tensor
         self._factor, failed = torch.linalg.cholesky_ex(self.covariance)
         if failed or not torch.allclose(self.covariance, self.covariance.T) or not self.mean.isfinite().all():
             raise _refused("MultivariateNormal", needed, self.covariance.tolist())
 
     def _log_prob(self, points: Tensor) -> Tensor:
         offsets = (points - self.mean.to(points)).T
-        scaled = torch.linalg.solve_triangular(self._factor.to(points), offsets, upper=False)
+        scaled: Tensor = torch.linalg.solve_triangular(self._factor.to(points), offsets, upper=False)
         constant = self._factor.diagonal().log().sum().item() + 0.5 * self.dimensions * math.log(2 * math.pi)
         return -0.5 * scaled.square().sum(0) - constant
 

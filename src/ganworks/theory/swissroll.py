@@ -45,11 +45,11 @@ class SwissRoll(Density):
     def _log_prob(self, points: Tensor) -> Tensor:
         centers = self.curve(self._times).to(points)
         shares = self._shares.log().to(points) - math.log(2 * math.pi * self.std**2)
-        parts = [
-            (shares - (rows[:, None] - centers).square().sum(2) / (2 * self.std**2)).logsumexp(1)
-            for rows in points.split(_ROWS)
-        ]
-        return torch.cat(parts) if parts else points.new_zeros(0)
+        parts = [points.new_zeros(0)]
+        for start in range(0, len(points), _ROWS):
+            offsets = points[start : start + _ROWS, None] - centers
+            parts.append((shares - offsets.square().sum(2) / (2 * self.std**2)).logsumexp(1))
+        return torch.cat(parts)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n d"]:
         """Draw n points: (N, 2), float32."""

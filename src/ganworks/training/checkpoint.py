@@ -1,26 +1,29 @@
-"""Checkpoints: everything in one commit, or nothing. A hash tells whether what is read is what was written.
+"""Checkpoints: everything in one commit, or nothing. Hashes tell whether what is read is what was written.
 
-A commit is a folder: state.safetensors and manifest.json, written under another name, synced, renamed, and the parent
-synced. Whoever looks at any moment sees whole checkpoints only. The last two are kept.
+A commit is a folder: state.safetensors and manifest.json, written under another name, synced, read back, renamed, and
+the parent synced. Whoever looks at any moment sees whole checkpoints only. The last two whole ones are kept.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import safetensors
 import safetensors.torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from ganworks.errors import GanworksError, error
+from ganworks.training import disk
 
 FORMAT = 1
 _KEPT = 2
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_Whole = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -35,66 +38,112 @@ class Checkpoint:
     """What a person should know: which newer ones were passed over, and why."""
 
 
-def write_synced(path: Path, content: bytes) -> None:
-    """Write a file and wait until the disk has it."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+class _Numbered(BaseModel):
+    format: int
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until the disk knows a folder's names; where a system cannot sync folders there is nothing to wait for."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+class _Manifest(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    format: int
+    step: _Whole
+    until: _Whole
+    bytes: _Whole
+    sha256: str
+    """Of state.safetensors."""
+    seal: str = ""
+    """SHA-256 of the other fields: a flipped bit in `until` would be followed otherwise."""
+
+    def sealed(self) -> "_Manifest":
+        others = self.model_dump(exclude={"seal"})
+        digest = hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
+        return self.model_copy(update={"seal": digest})
+
+
+class _Damaged(Exception):
+    """Why a checkpoint cannot be trusted."""
 
 
 def save(folder: Path, step: int, until: int, tensors: dict[str, Tensor]) -> Path:
-    """Commit a checkpoint and drop all but the last two.
+    """Commit a checkpoint and drop all but the last two. One that holds this very state already stays.
 
     Args:
         folder: The run's `checkpoints/`.
         step: Rounds done.
         until: The step the run is to reach.
         tensors: As `Engine.state` gives them.
-    Raises: ResourceError if the disk is full or refuses; older checkpoints are untouched then, and nothing is left over.
+    Raises: ResourceError if the disk is full or refuses; the older checkpoints are untouched, nothing is left over.
     """
-    target, partial = folder / f"{step:06d}", folder / f".{step:06d}.partial"
+    content = safetensors.torch.save(tensors)
+    digest = hashlib.sha256(content).hexdigest()
+    manifest = _Manifest(format=FORMAT, step=step, until=until, bytes=len(content), sha256=digest).sealed()
+    target = folder / f"{step:06d}"
+    partial = folder / f".{target.name}.partial"
     try:
         folder.mkdir(exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        content = safetensors.torch.save(tensors)
-        digest = hashlib.sha256(content).hexdigest()
-        write_synced(partial / "state.safetensors", content)
-        manifest = {"format": FORMAT, "step": step, "until": until, "bytes": len(content), "sha256": digest}
-        write_synced(partial / "manifest.json", json.dumps(manifest, indent=1).encode())
-        sync_folder(partial)
-        if target.exists():
-            shutil.rmtree(target)  # a broken one: a whole one of this step holds the same bits and is not saved again
-        partial.rename(target)
-        sync_folder(folder)
+        if not _holds(target, digest):
+            _commit(partial, target, content, manifest)
+        elif _read(target)[0] != manifest:
+            _replace_manifest(partial, target, manifest)
     except OSError as caught:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise _refused(caught, target, folder) from caught
-    if _problem(target) is None:
-        for old in _newest_first(folder)[_KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
+        raise disk.refusal(caught, target, _standing(folder)) from caught
+    finally:
+        disk.discard(partial)
+    _drop_old(folder, target)
     return target
 
 
-def _refused(caught: OSError, target: Path, folder: Path) -> GanworksError:
-    whole = next((each.name for each in _newest_first(folder) if _problem(each) is None), None)
-    standing = [f"the checkpoint of step {int(whole)} is untouched" if whole else "there is no checkpoint yet"]
-    if caught.errno in _FULL:
-        return error("E-ENV-01", path=target, details=standing)
-    return error("E-ENV-02", path=target, reason=caught.strerror or str(caught), details=standing)
+def _commit(partial: Path, target: Path, content: bytes, manifest: _Manifest) -> None:
+    disk.discard(partial)
+    partial.mkdir()
+    disk.write_synced(partial / "state.safetensors", content)
+    disk.write_synced(partial / "manifest.json", _text(manifest))
+    disk.sync_folder(partial)
+    if (partial / "state.safetensors").read_bytes() != content:
+        raise OSError(errno.EIO, "it gives back other bytes than were written")
+    if os.path.lexists(target):
+        disk.discard(target)  # a broken one: whole ones of this state are not written again
+    partial.rename(target)
+    disk.sync_folder(target.parent)
+
+
+def _replace_manifest(partial: Path, target: Path, manifest: _Manifest) -> None:
+    """The same state is to reach another step: the manifest is exchanged, old or new at any moment."""
+    disk.discard(partial)
+    disk.write_synced(partial, _text(manifest))
+    partial.replace(target / "manifest.json")
+    disk.sync_folder(target)
+
+
+def _text(manifest: _Manifest) -> bytes:
+    return (manifest.model_dump_json(indent=1) + "\n").encode()
+
+
+def _holds(target: Path, digest: str) -> bool:
+    try:
+        return _read(target)[0].sha256 == digest
+    except (_Damaged, GanworksError):
+        return False
+
+
+def _standing(folder: Path) -> list[str]:
+    """What is left after a refused save, for the message."""
+    try:
+        whole = next((each.name for each in _newest_first(folder) if _is_whole(each)), None)
+    except OSError:
+        return []
+    return [f"the checkpoint of step {int(whole)} is untouched" if whole else "there is no checkpoint yet"]
+
+
+def _drop_old(folder: Path, newest: Path) -> None:
+    """Drop what is older than the last two whole ones, and broken ones of any age: their steps are made again."""
+    kept = 0
+    with contextlib.suppress(OSError):  # the state is safe; the next save tries again
+        for each in _newest_first(folder):
+            if kept < _KEPT and (each == newest or _is_whole(each)):
+                kept += 1
+            else:
+                disk.discard(each)
 
 
 def _newest_first(folder: Path) -> list[Path]:
@@ -106,46 +155,58 @@ def clear_partial(folder: Path) -> None:
     """Remove what a killed save has left; the run is ours alone."""
     if folder.is_dir():
         for left in folder.glob(".*.partial"):
-            shutil.rmtree(left, ignore_errors=True)
+            disk.discard(left)
 
 
-def _problem(checkpoint: Path) -> str | None:
-    """Why a checkpoint cannot be trusted, or None."""
+def _is_whole(checkpoint: Path) -> bool:
     try:
-        manifest = json.loads((checkpoint / "manifest.json").read_text())
+        _read(checkpoint)
+    except _Damaged:
+        return False
+    except GanworksError:
+        return True  # a later version's, and not ours to drop
+    return True
+
+
+def _read(checkpoint: Path) -> tuple[_Manifest, bytes]:
+    """A checkpoint's manifest and state.
+
+    Raises: _Damaged if it cannot be trusted; ModelError if a later version of ganworks has written it.
+    """
+    try:
+        text = (checkpoint / "manifest.json").read_bytes()
+        if (found := _Numbered.model_validate_json(text).format) > FORMAT:
+            raise error("E-MODEL-03", path=checkpoint, found=found, known=FORMAT)
+        manifest = _Manifest.model_validate_json(text)
         content = (checkpoint / "state.safetensors").read_bytes()
-        if manifest["format"] != FORMAT:
-            return f"has format {manifest['format']}, this version reads {FORMAT}"
-        if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
-            return "is damaged: its hash does not agree"
-        return None if int(manifest["step"]) == int(checkpoint.name) and manifest["until"] >= 0 else "is misnamed"
     except OSError as caught:
-        return f"cannot be read: {caught.strerror}"
-    except (ValueError, KeyError, TypeError):
-        return "has no readable manifest"
+        raise _Damaged(f"cannot be read: {caught.strerror}") from None
+    except ValidationError:
+        raise _Damaged("has no readable manifest") from None
+    if manifest.sealed() != manifest or manifest.format != FORMAT:
+        raise _Damaged("is damaged: its manifest is not what was written")
+    if len(content) != manifest.bytes or hashlib.sha256(content).hexdigest() != manifest.sha256:
+        raise _Damaged("is damaged: its hash does not agree")
+    if manifest.step != int(checkpoint.name):
+        raise _Damaged(f"is that of step {manifest.step}")
+    return manifest, content
 
 
 def latest(folder: Path) -> Checkpoint | None:
     """The newest checkpoint whose hash agrees; None where none was ever saved.
 
-    Raises: ModelError if there are some and none can be trusted.
+    Raises: ModelError if there are some and none can be trusted, or a later version has written the newest.
     """
     problems: list[str] = []
     for checkpoint in _newest_first(folder):
-        problem = _problem(checkpoint)
-        if problem is None:
-            return _read(checkpoint, tuple(problems))
-        problems.append(f"checkpoint {checkpoint.name} {problem}; an older one is taken")
+        try:
+            manifest, content = _read(checkpoint)
+            tensors = safetensors.torch.load(content)
+        except (_Damaged, safetensors.SafetensorError) as caught:
+            problems.append(f"checkpoint {checkpoint.name} {caught}")
+            continue
+        notes = tuple(f"{problem}; an older one is taken" for problem in problems)
+        return Checkpoint(manifest.step, manifest.until, tensors, notes)
     if problems:
-        details = [text.removesuffix("; an older one is taken") for text in problems]
-        raise error("E-MODEL-01", path=folder, details=details)
+        raise error("E-MODEL-01", path=folder, details=problems)
     return None
-
-
-def _read(checkpoint: Path, notes: tuple[str, ...]) -> Checkpoint:
-    manifest = json.loads((checkpoint / "manifest.json").read_text())
-    try:
-        tensors = safetensors.torch.load((checkpoint / "state.safetensors").read_bytes())
-    except safetensors.SafetensorError as caught:
-        raise error("E-MODEL-01", path=checkpoint, details=[str(caught)]) from None
-    return Checkpoint(int(manifest["step"]), int(manifest["until"]), tensors, notes)

@@ -1,5 +1,8 @@
 """The engine plays a system's game: rounds, turns, updates. It knows no system by name and touches no disk."""
 
+import functools
+import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +15,7 @@ from ganworks.game import Phase, Player, Round, Rows, System, Terms, Turn, owned
 from ganworks.random import Streams
 from ganworks.settings import at
 from ganworks.training.average import Average
+from ganworks.training.lookahead import loss_after
 from ganworks.training.optimizers import Mover
 
 
@@ -46,7 +50,7 @@ class Engine:
         self._data_streams = Streams((seed, "data"), batch)
         self._encode: Callable[[Tensor], Tensor] | None = system.data.encode if system.data.center else None
         self.round_ = Round(seed, steps, batch, self._read, rows)
-        self.players = {player.name: player for player in system.players()}
+        self.players = system.roster
         self.movers = {name: Mover(owned(system, player), player.optimizer) for name, player in self.players.items()}
         for mover in self.movers.values():
             mover.attach()
@@ -85,7 +89,7 @@ class Engine:
         """One update of one player, as a round of its own that does not count as a step."""
         if name not in self.players:
             known = ", ".join(self.players)
-            raise error("E-USE-01", reason=f"there is no player '{name}'; the players are {known}", verb="systems")
+            raise error("E-ARG-01", reason=f"there is no player '{name}'; the players are {known}")
         stretch = self._stretch()
         self.round_.begin(self.step, stretch.phase.name, 0.0)
         self.system.begin(self.round_)
@@ -104,8 +108,9 @@ class Engine:
     def _update(self, turn: Turn) -> dict[str, Tensor]:
         player = self.players[turn.player]
         self.round_.begin_update(player.name, self.updates[player.name])
-        terms = self._backward(player)
-        self._accept(player, terms)
+        terms = self._backward(player, turn)
+        self._check(player, terms)
+        self._move(player)
         return {f"{player.name}.{term}": value.detach() for term, value in terms.items()}
 
     def _simultaneously(self, phase: Phase) -> dict[str, Tensor]:
@@ -114,31 +119,32 @@ class Engine:
         made: dict[str, Terms] = {}
         for turn in phase.turns:
             self.round_.begin_update(turn.player, self.updates[turn.player], shared=True)
-            made[turn.player] = self._backward(self.players[turn.player], retain=turn.player != last)
+            made[turn.player] = self._backward(self.players[turn.player], turn, retain=turn.player != last)
         for name, terms in made.items():
             self._check(self.players[name], terms)
         for name in made:
             self._move(self.players[name])
         return {f"{name}.{term}": value.detach() for name, terms in made.items() for term, value in terms.items()}
 
-    def _backward(self, player: Player, *, retain: bool = False) -> Terms:
+    def _backward(self, player: Player, turn: Turn, *, retain: bool = False) -> Terms:
         """A player's terms, and their gradient on the player's own weights only."""
-        terms = player.loss(self.round_)
-        total = sum(terms.values(), start=torch.zeros(()))
+        if turn.unroll and turn.against:
+            against, done = self.players[turn.against], self.updates[turn.against]
+            terms = loss_after(self.system, player, against, self.round_, turn.unroll, done)
+        else:
+            terms = player.loss(self.round_)
+        total = functools.reduce(operator.add, terms.values())
         mover = self.movers[player.name]
         mover.flat.zero_()
-        total.backward(inputs=[*mover.tensors, *self.round_.kept], retain_graph=retain)
+        torch.autograd.backward(total, inputs=[*mover.tensors, *self.round_.kept], retain_graph=retain)
         return terms
-
-    def _accept(self, player: Player, terms: Terms) -> None:
-        self._check(player, terms)
-        self._move(player)
 
     def _check(self, player: Player, terms: Terms) -> None:
         """Refuse an update that is not finite, before it changes anything."""
         flat = self.movers[player.name].flat
-        seen = sum((value.detach() for value in terms.values()), start=flat.sum())
-        if seen.isfinite().item():
+        # One wait for the device: a sum is finite only if all its parts are.
+        seen = functools.reduce(operator.add, (value.detach() for value in terms.values()), flat.sum())
+        if math.isfinite(seen.item()):
             return
         bad = [term for term, value in terms.items() if not value.isfinite().all()]
         part = f"term '{bad[0]}'" if bad else "the gradient"

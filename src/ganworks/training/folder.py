@@ -1,11 +1,14 @@
 """A run on disk: one folder that a person can read, and that resume, diagnosis and studio read too."""
 
+import contextlib
+import errno
 import json
 import os
 import platform
+import secrets
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -13,15 +16,21 @@ from typing import Any, Literal, Self
 import filelock
 import torch
 
-from ganworks.errors import error
+from ganworks.errors import ResourceError, UsageError, error
+from ganworks.training import disk
 
 Request = Literal["run", "pause", "stop"]
+_REQUESTS: dict[bytes, Request] = {b"run": "run", b"pause": "pause", b"stop": "stop"}
+_MOST_THREADS = 4096
+_THERE = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
+"""What a rename says where somebody else has made that folder in the meantime."""
 
 
 class RunFolder:
     """One run's files, held by one process at a time.
 
     Use it as a context manager: the lock is taken on entry and freed on exit, or by the system if the process dies.
+    Everything written is UTF-8; what the disk refuses is a ResourceError, and so is a folder that is suddenly gone.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,22 +41,40 @@ class RunFolder:
         self._lock = filelock.FileLock(path / ".lock", blocking=False)
 
     @classmethod
-    def create(cls, path: Path, settings: str, environment: Mapping[str, Any]) -> "RunFolder":
-        """A new run folder with its settings and surroundings.
+    def create(
+        cls, path: Path, settings: str, environment: Mapping[str, Any], files: Mapping[str, str] | None = None
+    ) -> "RunFolder":
+        """A new run folder; it appears whole, or not at all.
 
-        Raises: UsageError if it is there already.
+        Args:
+            settings: The text of config.toml.
+            environment: As `surroundings` gives it.
+            files: Further files by name.
+        Raises: UsageError if it is there already; ResourceError if the disk refuses.
         """
+        texts = {"config.toml": settings, "environment.json": json.dumps(environment, indent=1) + "\n"}
+        texts |= {**(files or {}), "request": "run\n"}
         try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            raise error("E-RUN-01", path=path) from None
-        run = cls(path)
-        run.samples.mkdir()
-        run.checkpoints.mkdir()
-        (path / "config.toml").write_text(settings)
-        (path / "environment.json").write_text(json.dumps(environment, indent=1) + "\n")
-        run.ask("run")
-        return run
+            contents = {name: text.encode() for name, text in texts.items()}
+        except UnicodeEncodeError:
+            raise error("E-ARG-01", reason="a name that is no valid Unicode cannot stand in a settings file") from None
+        if os.path.lexists(path):
+            raise error("E-RUN-01", path=path)
+        partial = path.parent / f".run-{secrets.token_hex(4)}.partial"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for folder in (partial, partial / "samples", partial / "checkpoints"):
+                folder.mkdir()
+            for name, content in contents.items():
+                disk.write_synced(partial / name, content)
+            disk.sync_folder(partial)
+            _appear(partial, path)
+            disk.sync_folder(path.parent)
+        except OSError as caught:
+            raise disk.refusal(caught, path) from caught
+        finally:
+            disk.discard(partial)
+        return cls(path)
 
     @classmethod
     def existing(cls, path: Path) -> "RunFolder":
@@ -65,72 +92,133 @@ class RunFolder:
             self._lock.acquire()
         except filelock.Timeout:
             raise error("E-ENV-04", path=self.path, owner=self._owner()) from None
-        (self.path / ".owner").write_text(str(os.getpid()))
+        except OSError as caught:
+            raise disk.refusal(caught, self.path) from caught
+        try:
+            with self.writing(".owner"):
+                (self.path / ".owner").write_text(str(os.getpid()))
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        (self.path / ".owner").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self.path / ".owner").unlink()
         self._lock.release()
 
     def _owner(self) -> str:
         try:
-            return f"process {(self.path / '.owner').read_text()}"
-        except OSError:
+            return f"process {int((self.path / '.owner').read_text())}"
+        except (OSError, ValueError):
             return "another process"
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[None]:
+        """What the disk refuses inside is an error about this file of the run, or about the run where it is gone."""
+        try:
+            yield
+        except (OSError, ResourceError) as caught:
+            if not self.path.is_dir():
+                raise error("E-ENV-05", path=self.path) from caught
+            if isinstance(caught, OSError):
+                raise disk.refusal(caught, self.path / name) from caught
+            raise
 
     @property
     def environment(self) -> dict[str, Any]:
-        """What was recorded when the run began."""
+        """What was recorded when the run began; empty where it cannot be read."""
         try:
-            found: dict[str, Any] = json.loads((self.path / "environment.json").read_text())
-        except (OSError, ValueError):
+            found = json.loads((self.path / "environment.json").read_bytes())
+        except (OSError, ValueError, RecursionError):
             return {}
+        if not isinstance(found, dict):
+            return {}
+        threads = found.get("threads")
+        if not isinstance(threads, int) or not 1 <= threads <= _MOST_THREADS:
+            found.pop("threads", None)
         return found
 
     @property
     def request(self) -> Request:
-        """What a person or the page asks of the run."""
+        """What a person or the page asks of the run; anything unknown is no request."""
         try:
-            word = (self.path / "request").read_text().strip()
+            with (self.path / "request").open("rb") as file:
+                word = file.read(16).strip()
         except OSError:
             return "run"
-        return word if word in ("pause", "stop") else "run"  # type: ignore[return-value]  # narrowed by the test
+        return _REQUESTS.get(word, "run")
 
     def ask(self, request: Request) -> None:
         """Leave a request; the loop reads it at its next record."""
-        (self.path / "request").write_text(request + "\n")
+        with self.writing("request"):
+            (self.path / "request").write_text(request + "\n")
 
     def record(self, values: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl, whole and at once."""
-        with self.metrics.open("a") as file:
-            file.write(json.dumps(values) + "\n")
+        with self.writing(self.metrics.name), self.metrics.open("ab") as file:
+            file.write(json.dumps(values).encode() + b"\n")
+
+    def sync_records(self) -> None:
+        """Wait until the disk has the records: a checkpoint must not outlive those of its steps."""
+        with self.writing(self.metrics.name), self.metrics.open("ab") as file:
+            os.fsync(file.fileno())
+            disk.sync_folder(self.path)
 
     def cut_records(self, step: int) -> float:
-        """Drop the lines after a step and what a kill has left of one; returns the seconds of the last line kept."""
-        try:
-            lines = self.metrics.read_text().splitlines()
-        except FileNotFoundError:
-            return 0.0
-        kept: list[str] = []
-        seconds = 0.0
-        for line in lines:
-            try:
-                values = json.loads(line)
-            except ValueError:
-                break
-            if values["step"] > step:
-                break
-            kept.append(line)
-            seconds = float(values.get("seconds", 0.0))
-        partial = self.metrics.with_name(".metrics.jsonl.partial")
-        partial.write_text("".join(line + "\n" for line in kept))
-        partial.replace(self.metrics)
+        """Drop the lines after a step and what a crash has left of one; returns the seconds of the last line kept."""
+        end, seconds = 0, 0.0
+        with self.writing(self.metrics.name):
+            content = self.metrics.read_bytes() if self.metrics.exists() else b""
+            for line in content.splitlines(keepends=True):
+                record = _record(line)
+                if record is None or record[0] > step:
+                    break
+                end, seconds = end + len(line), record[1]
+            if end < len(content):
+                os.truncate(self.metrics, end)
         return seconds
 
     def log(self, message: str) -> None:
         """Append a line with the time to log.txt."""
-        with (self.path / "log.txt").open("a") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {message}\n")
+        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {message}\n"
+        with self.writing("log.txt"), (self.path / "log.txt").open("ab") as file:
+            file.write(line.encode(errors="backslashreplace"))
+
+
+def _appear(partial: Path, path: Path) -> None:
+    """Rename a folder to where nothing may be."""
+    try:
+        partial.rename(path)
+    except OSError as caught:
+        if caught.errno in _THERE:
+            raise error("E-RUN-01", path=path) from None
+        raise
+
+
+def _record(line: bytes) -> tuple[int, float] | None:
+    """Step and seconds of a record; None where the line is torn or no record."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        values = json.loads(line)
+        return int(values["step"]), float(values.get("seconds", 0.0))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        return None
+
+
+def create_next(
+    parent: Path, name: str, settings: str, environment: Mapping[str, Any], files: Mapping[str, str] | None = None
+) -> RunFolder:
+    """A new run folder under the next free number; several processes may ask for one at once.
+
+    Raises: ResourceError if the disk refuses.
+    """
+    while True:
+        try:
+            return RunFolder.create(next_free(parent, name), settings, environment, files)
+        except UsageError:  # another process was faster
+            continue
 
 
 def next_free(parent: Path, name: str) -> Path:

@@ -46,7 +46,11 @@ class Signals:
             yield self
             return
         wanted = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-        self._before = {each: signal.signal(each, self._first) for each in wanted}
+        before = {each: signal.getsignal(each) for each in wanted}
+        # What was ignored stays so: nohup and a shell's background jobs rely on it. None is a handler not of Python's.
+        self._before = {each: handler for each, handler in before.items() if handler not in (None, signal.SIG_IGN)}
+        for each in self._before:
+            signal.signal(each, self._first)
         try:
             yield self
         finally:
@@ -57,9 +61,9 @@ class Signals:
         self._restore()  # the next one is not ours
 
     def _restore(self) -> None:
-        for each, handler in self._before.items():
+        before, self._before = self._before, {}
+        for each, handler in before.items():
             signal.signal(each, handler)
-        self._before = {}
 
 
 class Loop:
@@ -93,38 +97,52 @@ class Loop:
     def play(self, until: int) -> Stopped:
         """Go on to a step. Whatever stops it in good order, the state is saved.
 
-        Raises: TrainingError if an update is refused; the last checkpoint stands. ResourceError if saving fails.
+        Raises: TrainingError if an update is refused; the last checkpoint stands. ResourceError if the disk refuses, or
+            the run folder is gone.
         """
         with self.signals.listening():
-            if self.engine.step == 0:
-                self._save(until)
+            self._save(until)
             stopped = self._rounds(until)
             self._save(until)
             self._sample()
         return stopped
 
+    def tell(self, values: Mapping[str, Any]) -> None:
+        """Call the watchers. One that fails never stops a training: it is dropped and named in the log."""
+        for watcher in list(self.watchers):
+            try:
+                watcher(values)
+            except Exception as caught:
+                self.watchers.remove(watcher)
+                name = getattr(watcher, "__qualname__", type(watcher).__qualname__)
+                self.run.log(f"the watcher {name} failed and is not called again: {type(caught).__name__}: {caught}")
+
     def _rounds(self, until: int) -> Stopped:
         engine, pace = self.engine, self.pace
         while engine.step < until:
             begun = time.monotonic()
-            try:
-                terms = engine.round()
-            except GanworksError as caught:
-                self.run.log(str(caught))
-                raise
+            terms = self._round()
             self.seconds += time.monotonic() - begun
             step = engine.step
             if step % pace.record == 0 or step in (1, until):
                 self._record(terms, until)
-                if self._asked_to_stop():
+                if self._asked_to_stop() and step < until:
                     return "request"
-            if step % pace.sample == 0:
+            if step % pace.sample == 0 and step < until:
                 self._sample()
             if step % pace.checkpoint == 0 and step < until:
                 self._save(until)
             if self.signals.caught is not None:
                 return "signal"
         return "steps"
+
+    def _round(self) -> dict[str, Tensor]:
+        try:
+            return self.engine.round()
+        except Exception as caught:
+            with contextlib.suppress(GanworksError):  # a full disk must not hide why
+                self.run.log(f"step {self.engine.step + 1} failed: {caught}")
+            raise
 
     def _record(self, terms: Mapping[str, Tensor], until: int) -> None:
         engine = self.engine
@@ -133,24 +151,24 @@ class Loop:
         rates = {f"{player}.lr": engine.lr(player, done=True) for player in engine.players}
         record = {"step": engine.step, **dict(zip(names, values, strict=True)), **rates}
         self.run.record({**record, "seconds": round(self.seconds, 3)})
-        for watcher in list(self.watchers):
-            try:
-                watcher({**record, "steps": until, "seconds": self.seconds})
-            except Exception as caught:  # whatever a watcher does, it never stops a training
-                self.watchers.remove(watcher)
-                self.run.log(f"the watcher {watcher!r} failed and is not called again: {caught!r}")
+        self.tell({**record, "steps": until, "seconds": self.seconds})
 
     def _asked_to_stop(self) -> bool:
-        while self.run.request == "pause" and self.signals.caught is None:
+        while (request := self.run.request) == "pause" and self.signals.caught is None:
             time.sleep(_PAUSE)
-        return self.run.request == "stop"
+        return request == "stop"
 
     def _sample(self) -> None:
         path = self.run.samples / f"{self.engine.step:06d}.png"
-        self.draw(path)
+        with self.run.writing(f"{path.parent.name}/{path.name}"):
+            path.parent.mkdir(exist_ok=True)
+            self.draw(path)
         self.grid = path
 
     def _save(self, until: int) -> None:
-        if self._saved != self.engine.step:
+        if self._saved == self.engine.step:
+            return
+        with self.run.writing(self.run.checkpoints.name):
+            self.run.sync_records()
             checkpoint.save(self.run.checkpoints, self.engine.step, until, self.engine.state())
-            self._saved = self.engine.step
+        self._saved = self.engine.step

@@ -60,7 +60,7 @@ class Mover:
         }
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Take moments back. They get their weight's strides: fused Adam trains wrongly, without an error, on others."""
+        """Take moments back, with their weight's strides: fused Adam trains wrongly, without an error, on others."""
         self.restart()
         for name, parameter in self.parameters.items():
             slots = {}

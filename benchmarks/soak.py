@@ -1,0 +1,315 @@
+"""Kill a training at any moment and resume it: the same bits as if nothing had happened.
+
+A small run on the ring is killed (SIGKILL) again and again and resumed each time. At least half of the kills land
+inside a save, before or in the middle of one of its operations on the disk; the others come from outside at a random
+moment. At the end state.safetensors, metrics.jsonl without its seconds and the last grid must be those of an
+uninterrupted run, byte for byte. The harness is tried on seeded bugs, each of which it must catch.
+
+    python -m benchmarks.soak [--kills 100] [--seed 0] [--bugs-only]
+"""
+
+import argparse
+import contextlib
+import json
+import mmap
+import os
+import random
+import signal
+import struct
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from experiments.record import OURS, Arm, Record
+from ganworks import gan
+from ganworks.training import checkpoint, disk
+from ganworks.training.checkpoint import latest
+from ganworks.training.engine import Engine
+from ganworks.training.folder import RunFolder
+from ganworks.training.optimizers import Mover
+from tests.faulty_disk import Disk
+
+SOURCES = (*OURS, "benchmarks/soak.py", "tests/faulty_disk.py")
+STEPS, EVERY = 240, 4
+SETTINGS = {
+    "batch": 16,
+    "generator.width": 16,
+    "discriminator.width": 16,
+    "view.noise": 0.1,
+    "checkpoint.every": EVERY,
+    "sample.every": STEPS,
+    "record.every": 1,
+}
+_OPERATIONS = 24
+"""About what a save takes."""
+
+
+def play(run: Path, watch: Callable[[Mapping[str, Any]], None]) -> None:
+    """Start the run, or go on with it."""
+    if run.exists():
+        gan.resume(run, watchers=[watch])
+    else:
+        order = gan.Order(data="ring", system="gan", steps=STEPS, seed=3, run=run, overrides=SETTINGS)
+        gan.train(order, watchers=[watch])
+
+
+@dataclass
+class Life:
+    """How one life of the run ended."""
+
+    where: str
+    inside_a_save: bool
+    resumed_from: int | None
+    failed: str = ""
+
+
+@dataclass
+class Soak:
+    """The run's lives so far.
+
+    Args:
+        folder: Of the runs.
+        seed: When kills come follows from it.
+        bug: Seeded into every life but the uninterrupted one.
+    """
+
+    folder: Path
+    seed: int = 0
+    bug: Callable[[], None] | None = None
+    lives: list[Life] = field(default_factory=list)
+    complete: int = 0
+
+    def __post_init__(self) -> None:
+        self._draw = random.Random(self.seed)
+        self._shared = mmap.mmap(-1, 16)
+
+    def uninterrupted(self) -> dict[str, bytes]:
+        """What the run leaves when nobody disturbs it."""
+        run = self.folder / "whole" / "run"
+        status, _ = self._live(run, None, None, None)
+        assert status == 0
+        return remains(run)
+
+    def until_killed(self, kills: int, wanted: dict[str, bytes]) -> str:
+        """Kill and resume; a finished run is compared and another begun. Returns the first difference, or nothing."""
+        run = self.folder / f"{self.complete:03d}" / "run"
+        while sum(not life.failed for life in self.lives) < kills or run.parent.exists():
+            over = len(self.lives) >= kills
+            inside = not over and self._draw.random() < 0.7
+            after = self._draw.randrange(6 * _OPERATIONS) if inside else None
+            step = self._draw.randrange(1, 6 * EVERY) if not inside and not over else None
+            difference = self._one(run, after, step, wanted)
+            if difference is None:
+                continue
+            if difference:
+                return difference
+            self.complete += 1
+            run = self.folder / f"{self.complete:03d}" / "run"
+            if over:
+                return ""
+        return ""
+
+    def _one(self, run: Path, after: int | None, step: int | None, wanted: dict[str, bytes]) -> str | None:
+        """One life. Returns what differs once the run is complete; None where it was killed before."""
+        resumed = latest(run / "checkpoints") if run.exists() else None
+        resumed_from = None if resumed is None else resumed.step
+        status, where = self._live(run, after, step, self.bug)
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+            self.lives.append(Life(where, after is not None, resumed_from))
+            return None
+        if status != 0:
+            return f"a life that began at step {resumed_from} ended with status {status}"
+        found = remains(run)
+        different = [name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)]
+        return f"another {', '.join(sorted(different))}" if different else ""
+
+    def _live(self, run: Path, after: int | None, step: int | None, bug: Callable[[], None] | None) -> tuple[int, str]:
+        """A child that trains. It dies at its own operation number `after`, or by our hand when it has done `step` steps."""
+        run.parent.mkdir(parents=True, exist_ok=True)
+        self._shared[:16] = bytes(16)
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            self._be_child(run, after, bug, writing)
+        os.close(writing)
+        if step is not None:
+            self._kill_outside(child, step)
+        with os.fdopen(reading) as said:
+            where = said.read()
+        status = os.waitpid(child, 0)[1]
+        return status, where or f"step {self._steps()}"
+
+    def _be_child(self, run: Path, after: int | None, bug: Callable[[], None] | None, writing: int) -> None:
+        """Never returns."""
+        code = 1
+        try:
+            torch.set_num_threads(1)
+            if bug is not None:
+                bug()
+            watched = Disk(run.parent, lambda number, name: self._die(writing, watched) if number == after else None)
+            with watched.watching() if after is not None else contextlib.nullcontext():
+                play(run, self._watch)
+            code = 0
+        except BaseException as caught:
+            code = getattr(caught, "exit_code", 1)
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def _watch(self, record: Mapping[str, Any]) -> None:
+        if "step" in record:
+            done = struct.unpack("q", self._shared[:8])[0]
+            self._shared[:8] = struct.pack("q", done + 1)
+
+    def _steps(self) -> int:
+        return int(struct.unpack("q", self._shared[:8])[0])
+
+    @staticmethod
+    def _die(writing: int, watched: Disk) -> None:
+        name, path = watched.seen[-1]
+        os.write(writing, f"{name} {os.path.basename(path)}".encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def _kill_outside(self, child: int, step: int) -> None:
+        while self._steps() < step and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            time.sleep(0.0005)
+        time.sleep(self._draw.random() * 0.004)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+
+def remains(run: Path) -> dict[str, bytes]:
+    """What must not depend on how often a run was interrupted."""
+    last = max((run / "checkpoints").iterdir())
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_bytes().splitlines()]
+    for line in lines:
+        line.pop("seconds")
+    return {
+        "state": (last / "state.safetensors").read_bytes(),
+        "manifest": (last / "manifest.json").read_bytes(),
+        "metrics": json.dumps(lines).encode(),
+        "settings": (run / "config.toml").read_bytes(),
+        "grid": (run / "samples" / f"{STEPS:06d}.png").read_bytes(),
+    }
+
+
+# Seeded bugs. Each is made in the child only.
+
+
+def _after_load(change: Callable[[Engine], None]) -> None:
+    load = Engine.load
+
+    def changed(self: Engine, tensors: dict[str, torch.Tensor]) -> None:
+        load(self, tensors)
+        change(self)
+
+    Engine.load = changed  # type: ignore[method-assign]
+
+
+def _restart_average(engine: Engine) -> None:
+    for name, network in engine.average.networks.items():
+        network.load_state_dict(getattr(engine.system, name).state_dict())
+
+
+def _forget_moments() -> None:
+    Mover.load = lambda self, state: self.restart()  # type: ignore[method-assign]
+
+
+def _through_half() -> None:
+    load = Engine.load
+
+    def halved(self: Engine, tensors: dict[str, torch.Tensor]) -> None:
+        load(self, {n: t.half().to(t.dtype) if t.is_floating_point() else t for n, t in tensors.items()})
+
+    Engine.load = halved  # type: ignore[method-assign]
+
+
+def _keep_records() -> None:
+    RunFolder.cut_records = lambda self, step: 0.0  # type: ignore[method-assign]
+
+
+def _save_in_place() -> None:
+    """No other name, and the manifest first; a reader that believes it."""
+
+    def commit(partial: Path, target: Path, content: bytes, manifest: Any) -> None:
+        target.mkdir(exist_ok=True)
+        disk.write_synced(target / "manifest.json", checkpoint._text(manifest))
+        disk.write_synced(target / "state.safetensors", content)
+
+    def read(place: Path) -> tuple[Any, bytes]:
+        try:
+            manifest = checkpoint._Manifest.model_validate_json((place / "manifest.json").read_bytes())
+            return manifest, (place / "state.safetensors").read_bytes()
+        except (OSError, ValueError):
+            raise checkpoint._Damaged("cannot be read") from None
+
+    checkpoint._commit, checkpoint._read = commit, read
+
+
+def _reset_reads() -> None:
+    _after_load(lambda engine: setattr(engine, "reads", 0))
+
+
+def _reset_updates() -> None:
+    _after_load(lambda engine: engine.updates.update(dict.fromkeys(engine.updates, 0)))
+
+
+BUGS: dict[str, Callable[[], None]] = {
+    "the optimizers are not restored": _forget_moments,
+    "the average starts anew": lambda: _after_load(_restart_average),
+    "the reads of data are not restored": _reset_reads,
+    "the counters of updates are not restored": _reset_updates,
+    "the state goes through half precision": _through_half,
+    "records after the checkpoint stay": _keep_records,
+}
+
+
+def soak(kills: int, seed: int) -> Arm:
+    """Kill so often; the counts and where they landed."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        lives = Soak(Path(folder), seed)
+        difference = lives.until_killed(kills, lives.uninterrupted())
+    landed = Counter(life.where.split()[0] for life in lives.lives)
+    resumed = sorted({life.resumed_from for life in lives.lives if life.resumed_from is not None})
+    return {
+        "kills": len(lives.lives),
+        "inside_a_save": sum(life.inside_a_save for life in lives.lives),
+        "landed": dict(landed),
+        "resumed_from": resumed,
+        "complete_runs": lives.complete,
+        "difference": difference,
+        "seconds": round(time.monotonic() - begun, 1),
+    }
+
+
+def catches(bug: str, seed: int = 0, kills: int = 3) -> Arm:
+    """Whether a seeded bug shows within a few kills, and how."""
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = Soak(Path(folder)).uninterrupted()
+        lives = Soak(Path(folder), seed, BUGS[bug])
+        difference = lives.until_killed(kills, wanted)
+        return {"caught": difference != "", "how": difference, "kills": len(lives.lives)}
+
+
+def main(words: list[str]) -> int:
+    parser = argparse.ArgumentParser("python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="print the findings and write no result")
+    options = parser.parse_args(words)
+    print(json.dumps({"soak": soak(options.kills, options.seed), "bugs": {bug: catches(bug) for bug in BUGS}}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

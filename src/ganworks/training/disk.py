@@ -1,0 +1,52 @@
+"""The disk: writes that are still there after a power cut, and refusals in words."""
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from ganworks.errors import GanworksError, error
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SYNCS_BY_ITSELF = {errno.EINVAL, errno.ENOTSUP}
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file and wait until the disk has it."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk knows a folder's names; where a system cannot sync folders there is nothing to wait for."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    except OSError as caught:
+        if caught.errno not in _SYNCS_BY_ITSELF:
+            raise
+    finally:
+        os.close(handle)
+
+
+def discard(path: Path) -> None:
+    """Remove a file or a folder of ours as far as it goes; what stays is hidden and removed at the next chance."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def refusal(caught: OSError, path: Path, details: Iterable[str] = ()) -> GanworksError:
+    """What the system would not do, as an error of ours: a full disk, or the reason that it gives."""
+    if caught.errno in _FULL:
+        return error("E-ENV-01", path=path, details=details)
+    return error("E-ENV-02", path=path, reason=caught.strerror or str(caught), details=details)

@@ -1,0 +1,147 @@
+"""What D sees: the same for real and fake, in both players' turns."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from ganworks.data.order import Order
+from ganworks.data.spec import Batch
+from ganworks.round import Round
+from ganworks.settings import Ramp, ViewSettings
+from ganworks.views import View
+
+STEPS, BATCH = 100, 512
+
+
+def no_data() -> Batch:
+    raise AssertionError("a view reads no data")
+
+
+def at_step(step: int = 0) -> Round:
+    """D's first update in that round."""
+    round = Round(0, STEPS, BATCH, no_data)
+    round.begin(step, "game", step / STEPS)
+    round.begin_update("discriminator", 0)
+    return round
+
+
+def noise(view: View, round: Round, side: str, shape: tuple[int, ...] = (BATCH, 50)) -> Tensor:
+    """What a view adds to zeros."""
+    return view.fixed(round, side)({"x": torch.zeros(shape)})["x"]
+
+
+def close_to(sigma: float) -> object:
+    """The standard deviation of 25,600 draws lies within 5 standard errors of it."""
+    return pytest.approx(sigma, rel=5 / (2 * BATCH * 50) ** 0.5)
+
+
+def test_one_sigma_for_both_sides_and_both_turns() -> None:
+    view, round = View(ViewSettings(noise=0.3)), at_step()
+    for player in ("discriminator", "generator"):
+        round.begin_update(player, 0)
+        for side in ("real", "fake"):
+            drawn = noise(view, round, side)
+            assert drawn.std().item() == close_to(0.3)
+            assert drawn.mean().item() == pytest.approx(0.0, abs=5 * 0.3 / drawn.numel() ** 0.5)
+
+
+def test_draws_are_fresh_for_each_side_turn_and_update() -> None:
+    view, round = View(ViewSettings(noise=1.0)), at_step()
+    draws = []
+    for player in ("discriminator", "generator"):
+        for update in (0, 1):
+            round.begin_update(player, update)
+            draws += [noise(view, round, "real"), noise(view, round, "fake")]
+    for i, one in enumerate(draws):
+        for other in draws[:i]:
+            assert abs(torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1]) < 0.05
+
+
+def test_one_draw_in_an_update() -> None:
+    """A penalty looks through the same noise as the loss; otherwise it penalises another function."""
+    view, round = View(ViewSettings(noise=1.0)), at_step()
+    see = view.fixed(round, "real")
+    x = torch.ones(BATCH, 2)
+    assert torch.equal(see({"x": x})["x"], see({"x": x})["x"])
+
+
+def test_players_who_move_at_once_see_through_one_draw() -> None:
+    view, round = View(ViewSettings(noise=1.0)), at_step()
+    round.begin_update("discriminator", 0, shared=True)
+    first = noise(view, round, "fake")
+    round.begin_update("generator", 0, shared=True)
+    assert torch.equal(noise(view, round, "fake"), first)
+
+
+def test_noise_is_annealed() -> None:
+    ramp = Ramp.model_validate({"from": 0.4, "to": 0.0, "over": [0.0, 0.5]})
+    view = View(ViewSettings(noise=ramp))
+    assert noise(view, at_step(0), "real").std().item() == close_to(0.4)
+    assert noise(view, at_step(25), "real").std().item() == close_to(0.2)
+    for done in (50, 99):
+        assert torch.equal(noise(view, at_step(done), "real"), torch.zeros(BATCH, 50))
+
+
+def test_without_noise_nothing_is_touched() -> None:
+    inputs = {"x": torch.ones(BATCH, 2)}
+    assert View(ViewSettings()).fixed(at_step(), "real")(inputs) is inputs
+
+
+def test_the_slope_is_that_of_the_raw_sample() -> None:
+    x = torch.zeros(BATCH, 2, requires_grad=True)
+    seen = View(ViewSettings(noise=1.0)).fixed(at_step(), "real")({"x": x})["x"]
+    seen.sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, torch.ones_like(x))
+
+
+def test_labels_and_types_are_carried_along() -> None:
+    inputs = {"x": torch.zeros(BATCH, 2, dtype=torch.float64), "label": torch.arange(BATCH)}
+    seen = View(ViewSettings(noise=0.1)).fixed(at_step(), "real")(inputs)
+    assert seen["x"].dtype == torch.float64
+    assert seen["label"] is inputs["label"]
+
+
+def test_packing_joins_neighbours_along_the_channels() -> None:
+    view = View(ViewSettings(pack=2))
+    pictures = torch.arange(4 * 3 * 2 * 2).float().view(4, 3, 2, 2)
+    packed = view.pack({"x": pictures, "label": torch.tensor([5, 6, 7, 8])})
+    assert packed["x"].shape == (2, 6, 2, 2)
+    assert torch.equal(packed["x"][0], torch.cat([pictures[0], pictures[1]]))
+    assert torch.equal(packed["x"][1], torch.cat([pictures[2], pictures[3]]))
+    assert packed["label"].tolist() == [[5, 6], [7, 8]]
+
+
+def test_packing_joins_the_coordinates_of_points() -> None:
+    packed = View(ViewSettings(pack=3)).pack({"x": torch.arange(12.0).view(6, 2)})["x"]
+    assert packed.tolist() == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
+
+
+def test_a_pack_of_one_is_the_sample() -> None:
+    inputs = {"x": torch.zeros(4, 2)}
+    assert View(ViewSettings()).pack(inputs) is inputs
+
+
+def test_packing_and_noise_go_together() -> None:
+    """Noise on a pack is the pack of noisy samples."""
+    plain, packing = View(ViewSettings(noise=1.0)), View(ViewSettings(noise=1.0, pack=2))
+    inputs = {"x": torch.randn(BATCH, 3, 2, 2, generator=torch.Generator().manual_seed(0))}
+    noisy = plain.fixed(at_step(), "real")(inputs)
+    assert torch.equal(packing.fixed(at_step(), "real")(packing.pack(inputs))["x"], packing.pack(noisy)["x"])
+
+
+def test_packs_have_new_partners_every_epoch() -> None:
+    """With a fixed order a row would meet the same partner for ever, and D could learn the pairs by heart."""
+    rows, batch, view = 256, 64, View(ViewSettings(pack=2))
+    order = Order(rows, batch, seed=0)
+
+    def partners(epoch: int) -> set[frozenset[int]]:
+        found: set[frozenset[int]] = set()
+        for index in range(epoch * rows // batch, (epoch + 1) * rows // batch):
+            packs = view.pack({"x": order.rows(index).float().view(-1, 1)})["x"]
+            found |= {frozenset(map(int, pack)) for pack in packs.tolist()}
+        return found
+
+    first, second = partners(0), partners(1)
+    assert len(first) == len(second) == rows // 2
+    assert len(first & second) <= 5  # 0.5 are expected by chance
