@@ -162,12 +162,13 @@ class _Written:
         return getattr(self._file, name)
 
     def write(self, content: Any) -> None:
-        half = len(content) // 2
+        half = len(content) // 2  # of text as of bytes
         for part in (content[:half], content[half:]):
             self._disk._meet("write", self._place)
             self._file.write(part)
             self._file.flush()
-            self._disk.journal.append(("write", self._place, bytes(part)))
+            written = part.encode() if isinstance(part, str) else bytes(part)
+            self._disk.journal.append(("write", self._place, written))
 
     def close(self) -> None:
         self._file.close()

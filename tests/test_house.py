@@ -35,7 +35,7 @@ CASES = [(name, kind) for name in systems.names() for kind in ("points", "images
 everywhere = pytest.mark.parametrize(("name", "kind"), CASES, ids=[f"{name}-{kind}" for name, kind in CASES])
 
 REDUNDANT = ("num_batches_tracked",)
-"""Saved tensors that no later step reads: batch norm counts its batches, but with a fixed momentum ignores the count."""
+"""Saved tensors that no later step reads: with a fixed momentum batch norm ignores how many batches it has seen."""
 
 
 def data(kind: str) -> DataSet:

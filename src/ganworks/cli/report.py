@@ -1,6 +1,6 @@
 """How a run ends: its scores as a table, why it stopped, and what to do next. `train` and `resume` share it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ganworks.cli.output import Output, table
@@ -20,7 +20,7 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def score_table(scores: list[Mapping[str, Any]]) -> list[str]:
+def score_table(scores: Sequence[Mapping[str, Any]]) -> list[str]:
     """Scores as lines: each with its feature space, its interval, what real data score, and how many samples."""
     rows = [["score", "in", "value", "interval", "real data", "samples"]]
     for score in scores:
@@ -31,13 +31,32 @@ def score_table(scores: list[Mapping[str, Any]]) -> list[str]:
     return table(rows)
 
 
+_SHARES = {"recall": "recall", "coverage": "coverage", "precision": "precision", "high_quality": "high quality"}
+_DISTANCES = {"frechet_distance": "Fréchet distance", "reverse_kl": "reverse KL"}
+
+
+def how_far(scores: Sequence[Mapping[str, Any]]) -> str:
+    """How far the samples are from real data, in a sentence; empty where nothing real was scored beside them."""
+    beside = {score["metric"]: (score["value"], score["real"]) for score in scores if score["real"]}
+    shares = [f"{100 * beside[m][0] / beside[m][1]:.0f} % of its {word}" for m, word in _SHARES.items() if m in beside]
+    times = [
+        f"{beside[m][0] / beside[m][1]:.2g} times its {word}"
+        for m, word in _DISTANCES.items()
+        if m in beside and beside[m][1] > 0
+    ]
+    return f"beside real data: {', '.join(shares + times)}" if shares or times else ""
+
+
 def _lines(result: Result) -> Iterator[str]:
     yield f"run   {result.run}"
     if result.grid:
         yield f"grid  {result.grid}"
     if result.scores:
         yield ""
-        yield from score_table([score.as_dict() for score in result.scores])
+        scores = [score.as_dict() for score in result.scores]
+        yield from score_table(scores)
+        if far := how_far(scores):
+            yield far
     yield ""
     yield f"stopped at step {result.step}: {_REASONS.get(result.stopped, result.stopped)} ({result.stopped})"
     if result.next:

@@ -75,7 +75,7 @@ class Loop:
         pace: When to record, sample and save.
         draw: Writes a sample grid to a path, without touching the engine or its randomness.
         watchers: Called with every record; one that fails is named in the log and not called again.
-        seconds: Training seconds that earlier parts of this run took.
+        seconds: Training time that earlier parts of this run took: CPU seconds ÷ threads, as `--time` counts it.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class Loop:
         self.signals = Signals()
         self.grid: Path | None = None
         self.seconds = seconds
+        self._threads = torch.get_num_threads()
         self._saved: int | None = None
 
     def play(self, until: int) -> Stopped:
@@ -120,9 +121,9 @@ class Loop:
     def _rounds(self, until: int) -> Stopped:
         engine, pace = self.engine, self.pace
         while engine.step < until:
-            begun = time.monotonic()
+            begun = time.process_time()
             terms = self._round()
-            self.seconds += time.monotonic() - begun
+            self.seconds += (time.process_time() - begun) / self._threads
             step = engine.step
             if step % pace.record == 0 or step in (1, until):
                 self._record(terms, until)
