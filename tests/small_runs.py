@@ -10,7 +10,7 @@ from typing import Any
 
 from ganworks.session import Order, Result, train
 
-_PLAYERS = {"generator.width": 4, "discriminator.width": 4, "latent.size": 4, "batch": 4}
+_PLAYERS = {"generator.width": 4, "discriminator.width": 4, "latent.size": 4, "batch": 4, "sample.every": 1000}
 SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "gan": ("ring", _PLAYERS | {"view.noise": 0.1}),
     "r3gan": ("digits", _PLAYERS | {"objective.every": 3}),

@@ -18,7 +18,7 @@ from ganworks.objective import loss_of
 from ganworks.random import key
 from ganworks.settings import RunSettings, build, dump, fit, merge, nested, read
 from ganworks.training import checkpoint
-from ganworks.training.building import laid_out
+from ganworks.training.building import compare, laid_out
 from ganworks.training.engine import Engine
 from ganworks.training.folder import RunFolder, create_next, differences, surroundings
 from ganworks.training.loop import Loop, Stopped, Watcher
@@ -312,6 +312,7 @@ def _continue(engine: Engine, run: RunFolder) -> tuple[int, tuple[str, ...]]:
     found = checkpoint.latest(run.checkpoints)
     if found is None:
         return engine.steps, ()
+    compare(run.path, found.tensors, engine.state())
     try:
         engine.load(found.tensors)
     except (RuntimeError, KeyError, ValueError) as caught:

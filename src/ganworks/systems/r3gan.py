@@ -157,7 +157,7 @@ class R3GAN(Adversarial):
         """Small fully connected networks for points, whose penalties cost little: on every update."""
         if data.kind != "points":
             return {}
-        player = {"width": 64, "lr": {"from": 1e-3, "to": 0.0}}
+        player = {"width": 128, "lr": {"from": 1e-3, "to": 0.0}}
         return {
             "batch": 128,
             "latent": {"size": 16},

@@ -33,18 +33,30 @@ def check(path: Path, make: Callable[[], System], tensors: Mapping[str, Tensor])
     Raises: ModelError that names the first weights that differ.
     """
     system, wanted = _without_storage(path, make, _BUILDING + _BUILDING_EACH * len(tensors))
-    have = {name: tensor for name, tensor in tensors.items() if name.startswith(("system/", "average/"))}
+    compare(path, tensors, wanted)
+    unsaved = sum(buffer.nbytes for name, buffer in system.named_buffers() if f"system/{name}" not in wanted)
+    if unsaved > _UNSAVED:
+        raise error("E-MODEL-02", path=path, reason=f"they ask for {unsaved:,} bytes beside the weights")
+
+
+def compare(path: Path, tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Refuse tensors whose names, shapes or types are not those of a system and its average.
+
+    Raises: ModelError that names the first ones that differ.
+    """
+    have, asked = _weights(tensors), _weights(wanted)
     different = [
-        f"{name}: {_form(have.get(name))}, and not {_form(wanted.get(name))}"
-        for name in sorted(wanted.keys() | have.keys())
-        if _form(have.get(name)) != _form(wanted.get(name))
+        f"{name}: {_form(have.get(name))}, and not {_form(asked.get(name))}"
+        for name in sorted(have.keys() | asked.keys())
+        if _form(have.get(name)) != _form(asked.get(name))
     ]
     if different:
         reason = "its weights are not those its settings ask for"
         raise error("E-MODEL-02", path=path, reason=reason, details=map(brief, different[:3]))
-    unsaved = sum(buffer.nbytes for name, buffer in system.named_buffers() if f"system/{name}" not in wanted)
-    if unsaved > _UNSAVED:
-        raise error("E-MODEL-02", path=path, reason=f"they ask for {unsaved:,} bytes beside the weights")
+
+
+def _weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(("system/", "average/"))}
 
 
 def _without_storage(path: Path, make: Callable[[], System], operations: int) -> tuple[System, dict[str, Tensor]]:
