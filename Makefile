@@ -9,13 +9,16 @@ TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint experiments clean
+.PHONY: help demo test lint experiments bench soak docs clean
 
 help:
 	@echo "make demo          train a GAN on real handwritten digits, on the CPU, in about three minutes"
 	@echo "make test          lint, types, import contract and tests"
 	@echo "make lint          the checks without the tests"
 	@echo "make experiments   every claim with its bar and its floor: hours"
+	@echo "make bench         the engine beside a hand-written loop, and its memory"
+	@echo "make soak          a hundred kills, and the same bits after each"
+	@echo "make docs          the pages that are made from the error table and from the results"
 	@echo "make clean         remove the environment"
 
 demo: $(VENV)/core
@@ -36,6 +39,16 @@ experiments: $(VENV)/test
 	status=0; for claim in first_minute ring digits; do \
 		OMP_NUM_THREADS=1 $(BIN)/python -m experiments.$$claim || status=1; done; \
 	$(BIN)/python -m experiments.record && exit $$status
+
+bench: $(VENV)/test
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.memory
+
+soak: $(VENV)/test
+	$(BIN)/python -m benchmarks.soak
+
+docs: $(VENV)/test
+	$(BIN)/python -m docs.make
 
 clean:
 	rm -rf $(VENV)

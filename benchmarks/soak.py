@@ -30,7 +30,6 @@ import torch
 
 from experiments.record import OURS, Arm, Record
 from ganworks import gan
-from ganworks.training import checkpoint, disk
 from ganworks.training.checkpoint import latest
 from ganworks.training.engine import Engine
 from ganworks.training.folder import RunFolder
@@ -238,24 +237,6 @@ def _through_half() -> None:
 
 def _keep_records() -> None:
     RunFolder.cut_records = lambda self, step: 0.0  # type: ignore[method-assign]
-
-
-def _save_in_place() -> None:
-    """No other name, and the manifest first; a reader that believes it."""
-
-    def commit(partial: Path, target: Path, content: bytes, manifest: Any) -> None:
-        target.mkdir(exist_ok=True)
-        disk.write_synced(target / "manifest.json", checkpoint._text(manifest))
-        disk.write_synced(target / "state.safetensors", content)
-
-    def read(place: Path) -> tuple[Any, bytes]:
-        try:
-            manifest = checkpoint._Manifest.model_validate_json((place / "manifest.json").read_bytes())
-            return manifest, (place / "state.safetensors").read_bytes()
-        except (OSError, ValueError):
-            raise checkpoint._Damaged("cannot be read") from None
-
-    checkpoint._commit, checkpoint._read = commit, read
 
 
 def _reset_reads() -> None:

@@ -161,10 +161,10 @@ def test_shapes_that_would_broadcast_are_refused(name: str) -> None:
         (torch.zeros(4), torch.zeros(3)),
         (torch.zeros(1), torch.zeros(4)),
     ):
-        with pytest.raises(ShapeError, match="equal shape"):
+        with pytest.raises(ShapeError, match=r"E-SHAPE-01.*equal shape"):
             loss.discriminator(a, b)
         if loss.relativistic:
-            with pytest.raises(ShapeError, match="equal shape"):
+            with pytest.raises(ShapeError, match=r"E-SHAPE-01.*equal shape"):
                 loss.generator(b, a)
 
 
@@ -190,7 +190,7 @@ def test_an_unknown_loss_is_answered_with_the_nearest() -> None:
 
 
 def test_an_option_of_another_loss_is_refused() -> None:
-    with pytest.raises(UsageError, match="loss 'hinge' has no option 'real_target': it has none"):
+    with pytest.raises(UsageError, match=r"E-ARG-01.*loss 'hinge' has no option 'real_target': it has none"):
         losses.get("hinge", real_target=0.9)
     with pytest.raises(UsageError, match=r"no option 'target': its options are real_target"):
         losses.get("minimax", target=0.9)

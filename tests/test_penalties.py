@@ -213,7 +213,7 @@ def test_clipping_bounds_every_weight_in_place() -> None:
 
 @pytest.mark.parametrize("bound", [0.0, -0.01, math.nan])
 def test_a_bound_is_above_0(bound: float) -> None:
-    with pytest.raises(UsageError, match="above 0"):
+    with pytest.raises(UsageError, match=r"E-ARG-01.*above 0"):
         penalties.clip_weights(nn.Linear(1, 1), bound)
 
 
@@ -227,7 +227,7 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unequal_batches_are_refused() -> None:
     x = torch.zeros(4, 1, 1, 2, requires_grad=True)
     for penalty in (penalties.r1, penalties.r2):
-        with pytest.raises(ShapeError, match=r"logits of shape \(3,\)"):
+        with pytest.raises(ShapeError, match=r"E-SHAPE-01.*logits of shape \(3,\)"):
             penalty(linear(x)[:3], x)
     with pytest.raises(ShapeError, match=r"\(4, 1, 1, 2\) and \(3, 1, 1, 2\)"):
         penalties.gradient_penalty(linear, torch.zeros(4, 1, 1, 2), torch.zeros(3, 1, 1, 2))
@@ -241,7 +241,7 @@ def test_a_critic_that_gives_its_mean_is_refused() -> None:
 
 def test_an_input_without_a_gradient_is_refused() -> None:
     x = images()
-    with pytest.raises(GradientError, match="r1 needs inputs to carry a gradient"):
+    with pytest.raises(GradientError, match=r"E-GRAD-01.*r1 needs inputs to carry a gradient"):
         penalties.r1(linear(x), x)
     other = images().requires_grad_()
     with pytest.raises(GradientError, match="r2 needs inputs"):

@@ -234,7 +234,7 @@ def wait_for_records(run: Path, count: int, child: subprocess.Popen[str]) -> Non
 
 
 def test_killed_at_any_moment_it_is_unbroken_and_the_harness_catches_seeded_bugs() -> None:
-    """15 kills, two of three inside a save; then seven bugs. `make soak` has 100."""
+    """15 kills, two of three inside a save; then six bugs. `make soak` has 100."""
     code = (
         "import json\n"
         "from benchmarks.soak import BUGS, catches, soak\n"

@@ -4,8 +4,10 @@ An error has three parts: what happened, where, and what to do. The code's table
 the place that raises it gives the fields and the details. The command prints all three and exits with the class's code.
 """
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -152,7 +154,7 @@ TABLE: dict[str, Entry] = {
     "E-MODEL-03": Entry(
         ModelError,
         "{path} has format {found}, and this version reads up to {known}",
-        "install the version of ganworks that wrote it, or a later one",
+        "install the version that wrote it, or a later one",
     ),
     # training
     "E-TRAIN-01": Entry(
@@ -189,6 +191,12 @@ def error(code: str, *, where: str = "", details: Iterable[str] = (), **fields: 
         fields: What the sentence and the remedy name in braces.
     """
     entry = TABLE[code]
-    return entry.kind(
-        code, entry.sentence.format(**fields), where, tuple(details), entry.remedy.format(**fields).rstrip()
-    )
+    typed = {name: in_a_shell(value) if isinstance(value, Path) else value for name, value in fields.items()}
+    remedy = entry.remedy.format(**typed).rstrip()
+    return entry.kind(code, entry.sentence.format(**fields), where, tuple(details), remedy)
+
+
+def in_a_shell(path: Path) -> str:
+    """A path as it is typed in a command, blanks, quotes and a leading dash included."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)

@@ -12,7 +12,7 @@ from ganworks import data as datasets
 from ganworks import model, plan, scoring, systems
 from ganworks.data import pictures
 from ganworks.data.dataset import DataSet
-from ganworks.errors import error
+from ganworks.errors import error, in_a_shell
 from ganworks.metrics.score import Score
 from ganworks.objective import loss_of
 from ganworks.random import key
@@ -175,13 +175,13 @@ class Session:
     def _next(self, run: Path, step: int, stopped: Stopped) -> list[str]:
         """Three commands to paste."""
         assert self.data is not None
-        sample = f"ganworks sample {run} -n 64 --out samples-{run.name}"
+        typed, out, data = (in_a_shell(Path(each)) for each in (run, f"samples-{run.name}", self.run.data))
+        sample = f"ganworks sample {typed} -n 64 --out {out}"
         if stopped != "steps":
-            return [f"ganworks resume {run}", sample, "ganworks systems"]
+            return [f"ganworks resume {typed}", sample, "ganworks systems"]
         kind, others = self.data.spec.kind, (name for name in systems.names() if name != self.run.system)
         other = next(name for name in others if kind in systems.get(name).accepts)
-        longer = f"ganworks resume {run} --steps {2 * step}"
-        return [sample, longer, f"ganworks train {self.run.data} --system {other}"]
+        return [sample, f"ganworks resume {typed} --steps {2 * step}", f"ganworks train {data} --system {other}"]
 
 
 def train(order: Order, watchers: Sequence[Watcher] = ()) -> Result:
