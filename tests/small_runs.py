@@ -10,7 +10,7 @@ from typing import Any
 
 from ganworks.session import Order, Result, train
 
-_PLAYERS = {"generator.width": 4, "discriminator.width": 4, "latent.size": 4, "batch": 4, "sample.every": 1000}
+_PLAYERS = {"generator.width": 4, "discriminator.width": 4, "latent.size": 4, "batch": 4}
 SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "gan": ("ring", _PLAYERS | {"view.noise": 0.1}),
     "r3gan": ("digits", _PLAYERS | {"objective.every": 3}),
@@ -25,7 +25,7 @@ Watcher = Callable[[Mapping[str, Any]], None]
 def start(run: Path, system: str = "gan", steps: int = 40, *watchers: Watcher, **overrides: Any) -> Result:
     """A new run; `checkpoint_every=5` stands for the setting `checkpoint.every`."""
     data, settings = SYSTEMS[system]
-    given = {name.replace("_", ".", 1): value for name, value in overrides.items()}
+    given = {"sample.every": 1000} | {name.replace("_", ".", 1): value for name, value in overrides.items()}
     order = Order(data=data, system=system, steps=steps, seed=1, run=run, overrides=settings | given)
     return train(order, watchers)
 

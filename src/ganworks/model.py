@@ -1,5 +1,6 @@
 """A model as files: config.json, model.safetensors and a README. Loading one reads data and runs no code of it."""
 
+import hashlib
 import json
 import os
 import secrets
@@ -64,10 +65,12 @@ def save(model: Model, folder: Path) -> None:
     """
     if os.path.lexists(folder):
         raise error("E-USE-03", path=folder)
+    content = safetensors.torch.save(_tensors(model))
     config = {
         "format": FORMAT,
         "ganworks": version("ganworks"),
         "step": model.step,
+        "sha256": hashlib.sha256(content).hexdigest(),
         "run": model.run.model_dump(mode="json", by_alias=True),
         "settings": model.system.settings.model_dump(mode="json", by_alias=True),
         "data": model.system.data.model_dump(mode="json"),
@@ -76,7 +79,7 @@ def save(model: Model, folder: Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial.mkdir()
-        disk.write_synced(partial / "model.safetensors", safetensors.torch.save(_tensors(model)))
+        disk.write_synced(partial / "model.safetensors", content)
         disk.write_synced(partial / "config.json", (json.dumps(config, indent=1) + "\n").encode())
         disk.write_synced(partial / "README.md", _card(model).encode(errors="backslashreplace"))
         disk.sync_folder(partial)
@@ -136,6 +139,8 @@ class _Config(BaseModel):
     format: int
     ganworks: str
     step: Annotated[int, Field(ge=0)]
+    sha256: str
+    """Of model.safetensors."""
     run: RunSettings
     settings: dict[str, Any]
     data: DataSpec
@@ -143,7 +148,7 @@ class _Config(BaseModel):
 
 def _from_model(path: Path) -> Model:
     config = _config(path / "config.json")
-    tensors = stored.read(path / "model.safetensors")
+    tensors = stored.read(path / "model.safetensors", config.sha256)
     try:
         return restored(path, config.run, config.settings, config.data, tensors, config.step)
     except UsageError as caught:  # a model's settings are not the user's to correct

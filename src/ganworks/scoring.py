@@ -53,6 +53,9 @@ def evaluate(draw: Callable[[int], Tensor], data: DataSet, samples: int, *, trai
     floor = None if second is None else _head(second, len(real))
     fake = draw(samples)
     space = features.get(space_for(data.spec))
+    if space.name == "points":  # in the units of the networks: a column in grams must not outweigh one in metres
+        real, fake = data.spec.encode(real), data.spec.encode(fake)
+        floor = None if floor is None else data.spec.encode(floor)
     seen = [space(x) if x is not None else None for x in (real, fake, floor)]
     assert seen[0] is not None
     assert seen[1] is not None

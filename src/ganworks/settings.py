@@ -145,8 +145,6 @@ class TurnSettings(Settings):
         if self.unroll and self.simultaneous:
             raise ValueError("turns.unroll looks ahead in alternating turns: set turns.simultaneous = false")
         if self.simultaneous and (self.discriminator, self.generator) != (1, 1):
-            raise ValueError("simultaneous turns are one update each: set turns.simultaneous = false")
-        if self.simultaneous and (self.discriminator, self.generator) != (1, 1):
             raise ValueError("players who move at once make one update each: set turns.simultaneous = false")
         return self
 

@@ -30,7 +30,7 @@ ganworks trains generative adversarial networks, measures them, and uses them.
 
   ganworks train                                          real digits, on the CPU, in about three minutes
   ganworks train ring --system gan --time 30s             eight points of a ring: see the game, break it
-  ganworks train photos/ --time 1h                        your own folder of pictures
+  ganworks train digits:7 --steps 3000                    one digit only
   ganworks sample runs/digits-0001 -n 64 --out samples    what the generator makes
   ganworks resume runs/digits-0001 --time 10m             go on, as if it had never stopped
   ganworks systems r3gan                                  every setting of a system

@@ -42,7 +42,7 @@ def train(
     Examples:
       ganworks train
       ganworks train ring --system gan --time 30s
-      ganworks train photos/ --set objective.loss=hinge
+      ganworks train mnist/train-images-idx3-ubyte.gz --set batch=64
 
     Parameters
     ----------

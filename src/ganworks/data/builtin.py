@@ -27,7 +27,7 @@ _DENSITIES: dict[str, Callable[[], theory.Density]] = {
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """One line of `ganworks data list`."""
+    """What a person should know of a built-in data set."""
 
     name: str
     kind: Kind

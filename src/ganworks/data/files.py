@@ -11,7 +11,7 @@ from ganworks.data.idx import images_in, is_idx, labels_beside, read_idx, refuse
 from ganworks.errors import GanworksError, error
 
 READABLE = (
-    "readable: the names of `ganworks data list`,",
+    "readable: the built-in names (digits, ring, grid, swissroll),",
     "  IDX files (packed with gzip or not) and folders that hold them, .npy, .npz,",
     "  NumPy arrays, torch tensors, and dictionaries of them with x and label",
 )

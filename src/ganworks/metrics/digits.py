@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganworks.errors import error
-from ganworks.metrics.features import bytes_of, frozen, in_batches
+from ganworks.metrics.spaces import bytes_of, frozen, in_batches
 
 WEIGHTS = Path(__file__).with_name("digits.safetensors")
 

@@ -5,8 +5,8 @@ hidden dense layers, batch norm everywhere but G's output and D's input, ReLU in
 with β₁ = 0.5, weights N(0, 0.02), batch 64 (section 4).
 
 Departures: latents are normal, as in the authors' code, instead of uniform as in the text; sizes other than 64 px get
-as many strides as they allow; G's samples serve D's and G's turn of a round, as in that code; where D's slope is
-penalised it has no batch norm, which would tie the slopes of a batch together.
+as many strides as they allow; G's samples serve D's and G's turn of a round, as in that code; samples come from an
+average of G's weights; and a D whose slope is penalised has no batch norm.
 """
 
 from pydantic import Field

@@ -7,7 +7,7 @@ The networks are those of the paper's MNIST experiment, as published in its code
 1,200 ReLU, D with two maxout layers of 240 × 5 and dropout.
 
 Departures: Adam instead of SGD with momentum, whose schedule needs hundreds of epochs; tanh instead of sigmoid, because
-pictures lie in [-1, 1]; for points three plain layers and no dropout.
+pictures lie in [-1, 1]; samples from an average of G's weights; for points three plain layers and no dropout.
 
 Letters: B batch, Z latent.
 """

@@ -3,12 +3,12 @@
 D minimises E sp(f(G) - f(x)) + γ/2 E‖∇f(x)‖² + γ/2 E‖∇f(G)‖², G minimises E sp(f(x) - f(G)): real and fake are judged
 in pairs, and D's slope is penalised at both ends (equation 2 and section 2). No normalisation, no other trick.
 
-This file has the small networks of the default, made for CPU minutes; measurements and reasons are in docs/r3gan.md.
+This file has the small networks of the default, made for CPU minutes; docs/systems/r3gan.md says what mattered.
 The generator starts from a smooth picture and learns detail on top; every convolution is cheap where it stands.
 
-Departures: penalties on every 8th update with weight × 8 instead of on every one; both players move at once, from one
-backward pass through D (`OnePass`), which gives the gradients of the simultaneous update; a constant learning rate with
-warm-up and a linear decay at the end instead of cosine schedules; no augmentation.
+Departures: penalties on every 8th update with weight × 8 instead of on every one; on pictures both players
+move at once, from one backward pass through D (`OnePass`), which gives the gradients of the simultaneous update; a
+constant learning rate with warm-up and a linear decay at the end instead of cosine schedules; no augmentation.
 
 Letters: B batch, Z latent, C channels, H, W size.
 """

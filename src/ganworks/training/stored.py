@@ -1,5 +1,6 @@
 """Tensors in a file from anywhere. The file is data: its header is judged before anything is believed or allocated."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,18 @@ _LONGEST_HEADER = 8 << 20
 _NOT_TENSORS = (safetensors.SafetensorError, ValueError, KeyError, TypeError, RuntimeError, RecursionError)
 
 
-def read(path: Path) -> dict[str, Tensor]:
+def read(path: Path, sha256: str) -> dict[str, Tensor]:
     """The tensors of a safetensors file by name, as views of the file: they cost memory once they are copied.
 
-    Raises: ModelError if it is no such file, is damaged, or names a tensor twice; ResourceError if it cannot be opened.
+    Raises: ModelError if it is no such file, names a tensor twice, or has another hash; ResourceError if it cannot be
+        opened.
     """
     if not path.is_file():
         raise error("E-MODEL-01", path=path.parent, details=[f"it has no {path.name}"])
     try:
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise ValueError("its hash is not the one that was written down")
         _judge_header(path)
         return safetensors.torch.load_file(path)
     except OSError as caught:
