@@ -4,6 +4,7 @@ An arm is one training with its scores. Finished arms are skipped as long as the
 are the same; otherwise it starts anew. `python -m experiments.record` lists the results and which are stale.
 """
 
+import ast
 import hashlib
 import json
 import operator
@@ -28,13 +29,31 @@ Arm = dict[str, Any]
 
 
 def source_hash(paths: Iterable[str]) -> str:
-    """SHA-256 over the files under some paths of the repository; how commands look is left out."""
+    """SHA-256 over the files under some paths of the repository; how commands look is left out.
+
+    Of Python files the code counts, without comments and docstrings: words cannot change a number.
+    """
     digest = hashlib.sha256()
     for file in sorted({file for path in paths for file in (ROOT / path, *(ROOT / path).rglob("*"))}):
         name = file.relative_to(ROOT).as_posix()
         if file.is_file() and "__pycache__" not in name and not name.startswith(_FACES):
-            digest.update(f"{name}\0{file.stat().st_size}\0".encode() + file.read_bytes())
+            content = _code(file.read_text()) if file.suffix == ".py" else file.read_bytes()
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
+
+
+def _code(text: str) -> bytes:
+    """A module's code as a tree, without the strings that stand alone."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [each for each in body if not _is_text(each)]  # type: ignore[attr-defined]  # it has one
+    return ast.dump(tree).encode()
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def processor() -> str:

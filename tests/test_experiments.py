@@ -94,6 +94,15 @@ def test_the_hash_sees_a_loss_and_not_how_the_command_looks(tree: Path) -> None:
     assert record.source_hash(record.OURS) != before
 
 
+def test_the_hash_does_not_see_words(tree: Path) -> None:
+    (tree / "src/ganworks/losses.py").write_text("one = 1")
+    before = record.source_hash(record.OURS)
+    (tree / "src/ganworks/losses.py").write_text('"""What it is."""\n\none = 1  # why\n')
+    assert record.source_hash(record.OURS) == before
+    (tree / "src/ganworks/losses.py").write_text("one = 2")
+    assert record.source_hash(record.OURS) != before
+
+
 def new_record(tree: Path, options: object = None) -> record.Record:
     return record.Record("tiny", "It works.", record.OURS, options, tree / "results")
 
