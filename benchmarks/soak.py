@@ -51,7 +51,7 @@ SETTINGS = {
 }
 _MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 """A disk in memory, where there is one: a killed process leaves the same there, and it is quick."""
-_OPERATIONS = 24
+_OPERATIONS = 18
 """About what a save takes."""
 _AHEAD = 8
 """Saves that a life may see, at most."""
@@ -66,12 +66,20 @@ def play(run: Path, watch: Callable[[Mapping[str, Any]], None]) -> None:
         gan.train(order, watchers=[watch])
 
 
-@dataclass
+@dataclass(frozen=True)
+class Kill:
+    """When a life is to end: at its operation number `after` on the disk, or from outside after so many steps."""
+
+    after: int
+    below: str | None
+    """Only operations below this folder of the run count; None: from outside."""
+
+
+@dataclass(frozen=True)
 class Life:
     """How one life of the run ended."""
 
     where: str
-    inside_a_save: bool
     resumed_from: int | None
 
 
@@ -94,12 +102,12 @@ class Soak:
     def __post_init__(self) -> None:
         torch.optim.Adam([torch.zeros(1)])  # the first one imports a second's worth of code; children inherit it
         self._draw = random.Random(self.seed)
-        self._shared = mmap.mmap(-1, 16)
+        self._shared = mmap.mmap(-1, 8)
 
     def uninterrupted(self) -> dict[str, bytes]:
         """What the run leaves when nobody disturbs it."""
         run = self.folder / "whole" / "run"
-        status, _ = self._live(run, None, None, None)
+        status, _ = self._live(run, None, None)
         assert status == 0
         return remains(run)
 
@@ -108,10 +116,7 @@ class Soak:
         run = self.folder / f"{self.complete:03d}" / "run"
         while True:
             over = len(self.lives) >= kills
-            inside = len(self.lives) % 3 < 2
-            after = self._draw.randrange(_AHEAD * _OPERATIONS) if inside and not over else None
-            step = self._draw.randrange(1, _AHEAD * EVERY) if not inside and not over else None
-            difference = self._one(run, after, step, wanted)
+            difference = self._one(run, None if over else self._next_kill(), wanted)
             if difference is None:
                 continue
             self.complete += 1
@@ -119,13 +124,20 @@ class Soak:
             if difference or over:
                 return difference
 
-    def _one(self, run: Path, after: int | None, step: int | None, wanted: dict[str, bytes]) -> str | None:
+    def _next_kill(self) -> Kill:
+        """Of six, four inside a save, one at any other operation on the disk perhaps, one from outside."""
+        turn = len(self.lives) % 6
+        if turn == 2:
+            return Kill(self._draw.randrange(1, _AHEAD * EVERY), None)
+        return Kill(self._draw.randrange(_AHEAD * _OPERATIONS), "" if turn == 5 else "checkpoints")
+
+    def _one(self, run: Path, kill: Kill | None, wanted: dict[str, bytes]) -> str | None:
         """One life. Returns what differs once the run is complete; None where it was killed before."""
         resumed = latest(run / "checkpoints") if run.exists() else None
         resumed_from = None if resumed is None else resumed.step
-        status, where = self._live(run, after, step, self.bug)
+        status, where = self._live(run, kill, self.bug)
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-            self.lives.append(Life(where, after is not None, resumed_from))
+            self.lives.append(Life(where, resumed_from))
             return None
         if status != 0:
             return f"a life that began at step {resumed_from} ended with status {status}"
@@ -133,32 +145,31 @@ class Soak:
         different = [name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)]
         return f"another {', '.join(sorted(different))}" if different else ""
 
-    def _live(self, run: Path, after: int | None, step: int | None, bug: Callable[[], None] | None) -> tuple[int, str]:
-        """A child that trains. It dies at its operation number `after`, or by our hand after `step` steps."""
+    def _live(self, run: Path, kill: Kill | None, bug: Callable[[], None] | None) -> tuple[int, str]:
+        """A child that trains until it is killed or done: its status and where it was."""
         run.parent.mkdir(parents=True, exist_ok=True)
-        self._shared[:16] = bytes(16)
+        self._shared[:8] = bytes(8)
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reading)
-            self._be_child(run, after, bug, writing)
+            self._be_child(run, kill, bug, writing)
         os.close(writing)
-        if step is not None:
-            self._kill_outside(child, step)
+        if kill is not None and kill.below is None:
+            self._kill_outside(child, kill.after)
         with os.fdopen(reading) as said:
             where = said.read()
         status = os.waitpid(child, 0)[1]
         return status, where or f"step {self._steps()}"
 
-    def _be_child(self, run: Path, after: int | None, bug: Callable[[], None] | None, writing: int) -> None:
+    def _be_child(self, run: Path, kill: Kill | None, bug: Callable[[], None] | None, writing: int) -> None:
         """Never returns."""
         code = 1
         try:
             torch.set_num_threads(1)
             if bug is not None:
                 bug()
-            watched = Disk(run.parent, lambda number, name: self._die(writing, watched) if number == after else None)
-            with watched.watching() if after is not None else contextlib.nullcontext():
+            with _killing_itself(run, kill, writing):
                 play(run, self._watch)
             code = 0
         except BaseException as caught:
@@ -175,18 +186,32 @@ class Soak:
     def _steps(self) -> int:
         return int(struct.unpack("q", self._shared[:8])[0])
 
-    @staticmethod
-    def _die(writing: int, watched: Disk) -> None:
-        name, path = watched.seen[-1]
-        os.write(writing, f"{name} {os.path.basename(path)}".encode())
-        os.kill(os.getpid(), signal.SIGKILL)
-
     def _kill_outside(self, child: int, step: int) -> None:
         while self._steps() < step and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             time.sleep(0.0005)
         time.sleep(self._draw.random() * 0.004)
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
+
+
+def _killing_itself(run: Path, kill: Kill | None, writing: int) -> contextlib.AbstractContextManager[object]:
+    """A disk at which this process dies, having said where. SIGKILL is SIGKILL, whoever sends it."""
+    if kill is None or kill.below is None:
+        return contextlib.nullcontext()
+    below, left = str(run / kill.below), kill.after
+
+    def die_there(number: int, name: str) -> None:
+        nonlocal left
+        path = watched.seen[-1][1]
+        if not path.startswith(below):
+            return
+        left -= 1
+        if left < 0:
+            os.write(writing, f"{name} {os.path.relpath(path, run)}".encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    watched = Disk(run.parent, die_there)
+    return watched.watching()
 
 
 def remains(run: Path) -> dict[str, bytes]:
@@ -267,7 +292,7 @@ def soak(kills: int, seed: int) -> Arm:
     resumed = sorted({life.resumed_from for life in lives.lives if life.resumed_from is not None})
     return {
         "kills": len(lives.lives),
-        "inside_a_save": sum(life.inside_a_save for life in lives.lives),
+        "inside_a_save": sum("checkpoints" in life.where for life in lives.lives),
         "landed": dict(landed),
         "resumed_from": resumed,
         "complete_runs": lives.complete,

@@ -84,7 +84,7 @@ class Record:
         head: dict[str, Any] = {
             "experiment": name,
             "claim": claim,
-            "command": shlex.join(["python", "-m", f"experiments.{name}", *sys.argv[1:]]),
+            "command": shlex.join(["python", "-m", f"{folder.parent.name}.{name}", *sys.argv[1:]]),
             "options": options,
             "sources": {"paths": list(self._sources), "sha256": self._hash},
             "versions": {"python": platform.python_version(), **{p: version(p) for p in ("torch", "numpy")}},

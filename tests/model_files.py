@@ -2,14 +2,19 @@
 
 import hashlib
 import json
+import os
+import resource
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import safetensors.torch
 import torch
 
+from ganworks.errors import ModelError
 from ganworks.gan import GAN
 
 SMALL: dict[str, Any] = {"generator.width": 4, "discriminator.width": 4, "latent.size": 4, "batch": 4}
@@ -34,15 +39,12 @@ def saved(folder: Path) -> Path:
     return gan.save(folder)
 
 
-def with_config(whole: Path, folder: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
-    """A copy whose config is changed; a change that returns something stands for the whole config."""
+def with_config(whole: Path, folder: Path, change: Callable[[dict[str, Any]], Any] = lambda config: None) -> Path:
+    """A copy whose config is changed."""
     shutil.copytree(whole, folder)
     config = json.loads((folder / "config.json").read_text())
-    replaced = change(config)
-    keep = replaced is None or isinstance(replaced, int | str | list | dict | tuple) and config != json.loads(
-        (whole / "config.json").read_text()
-    )
-    (folder / "config.json").write_text(json.dumps(config if keep else replaced))
+    change(config)
+    (folder / "config.json").write_text(json.dumps(config))
     return folder
 
 
@@ -58,3 +60,50 @@ def rewritten(whole: Path, folder: Path, change: Callable[[dict[str, torch.Tenso
     tensors = safetensors.torch.load((whole / "model.safetensors").read_bytes())
     change(tensors)
     return sealed(whole, folder, safetensors.torch.save(tensors))
+
+
+def refused(folder: Path) -> ModelError:
+    """The error that a folder gives; in three parts of a bearable length, with nothing that invites to unsafe ways."""
+    with pytest.raises(ModelError) as caught:
+        GAN.load(folder)
+    text = str(caught.value)
+    assert caught.value.exit_code == 5
+    assert len(text) < 1_500
+    for word in ("weights_only", "allow_pickle", "unsafe", "trust_remote", "Traceback"):
+        assert word not in text
+    return caught.value
+
+
+def in_a_narrow_process(model: Path) -> tuple[float, str]:
+    """Load a model where no more than 200 MB can be had: megabytes at the peak, and the code or what else."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, from Python 3.12
+        child = os.fork()
+    if child == 0:
+        said = "loaded"
+        limit = virtual() + (200 << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        before = peak()
+        try:
+            GAN.load(model)
+        except ModelError as caught:
+            said = f"{caught.code} {caught.details}"
+        except BaseException as caught:
+            said = repr(caught)
+        os.write(writing, json.dumps([peak() - before, said[:500]]).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        megabytes, said = json.loads(pipe.read())
+    os.waitpid(child, 0)
+    return megabytes, said
+
+
+def virtual() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak() -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))

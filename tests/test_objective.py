@@ -302,10 +302,11 @@ def test_one_pass_is_right_for_sure_discriminators() -> None:
 
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_one_pass_in_the_engine(noise: float) -> None:
-    """The first round of the default system on points: both players' gradients as they moved the weights."""
+    """The first round on points, at once: both players' gradients as they moved the weights."""
 
     def gradients(one_pass: bool) -> tuple[list[Tensor], list[Tensor]]:
-        gan = GAN("r3gan", **{"turns.one_pass": one_pass, "view.noise": noise}).start("ring", steps=10)
+        settings = {"turns.simultaneous": True, "turns.one_pass": one_pass, "view.noise": noise}
+        gan = GAN("r3gan", **settings).start("ring", steps=10)
         assert isinstance(gan.system.objective, OnePass) is one_pass
         gan.round()
         nets = (gan.system.discriminator, gan.system.generator)
@@ -319,7 +320,7 @@ def test_one_pass_in_the_engine(noise: float) -> None:
 
 def test_one_pass_serves_the_paired_loss_only() -> None:
     """Any loss goes with the default system; where it is another one, both players take a pass each."""
-    gan = GAN("r3gan", **{"objective.loss": "hinge"}).start("ring", steps=10)
+    gan = GAN("r3gan", **{"objective.loss": "hinge", "turns.simultaneous": True}).start("ring", steps=10)
     assert type(gan.system.objective) is Objective
     assert set(gan.round()) >= {"discriminator.adversarial", "generator.adversarial"}
 

@@ -5,7 +5,7 @@ import json
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +228,15 @@ def test_a_signal_ends_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (loop.signals.caught, loop.engine.step) == (signal.SIGTERM, 4)
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """The tests may themselves run where a hang-up is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_lets_it_save(number: int, tmp_path: Path) -> None:
     before = signal.getsignal(number)
@@ -266,7 +275,7 @@ def test_a_handler_that_is_not_pythons_is_left_alone(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(loops.signal, "getsignal", lambda number: None)
     signals = Signals()
     with signals.listening():
-        assert signals._before == {}
+        assert signals._listening == []
 
 
 def test_in_another_thread_it_plays_without_listening(tmp_path: Path) -> None:

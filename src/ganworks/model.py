@@ -207,6 +207,8 @@ def restored(
     Raises: UsageError for settings that cannot be meant; ModelError for weights that are not theirs, or not finite.
     """
     made = systems.get(run.system)
+    if spec.kind not in made.accepts:
+        raise error("E-MODEL-02", path=path, reason=f"{run.system} takes no {spec.kind}")
     given = build(made.Settings, settings, system=run.system, where=str(path))
     building.check(path, lambda: made(given, spec), tensors)
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and written over

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+_LONGEST = 100
+"""Letters of what may be a mistyped name; measuring how far off a longer text is would take seconds."""
+
 
 def _distance(a: str, b: str) -> int:
     """Edits between two words: insertions, deletions, replacements and swaps of neighbours count one each."""
@@ -21,6 +24,8 @@ def _distance(a: str, b: str) -> int:
 def close(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     """The known names nearest to a mistyped one, best first; none where nothing is near."""
     wanted = name.lower().replace("-", "_")
+    if len(wanted) > _LONGEST:
+        return []
     ranked = sorted((_distance(wanted, word.lower().replace("-", "_")), word) for word in known)
     limit = max(1, (len(wanted) + 1) // 3)
     near = [word for edits, word in ranked if edits <= limit]

@@ -37,7 +37,7 @@ class Signals:
     """Signals that ask the run to stop. The first lets it save, a second one ends it at once."""
 
     caught: int | None = None
-    _before: dict[int, Any] = field(default_factory=dict)
+    _listening: list[int] = field(default_factory=list)
 
     @contextlib.contextmanager
     def listening(self) -> Iterator["Signals"]:
@@ -45,25 +45,25 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        wanted = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-        before = {each: signal.getsignal(each) for each in wanted}
-        # What was ignored stays so: nohup and a shell's background jobs rely on it. None is a handler not of Python's.
-        self._before = {each: handler for each, handler in before.items() if handler not in (None, signal.SIG_IGN)}
-        for each in self._before:
+        wanted = [signal.SIGINT, signal.SIGTERM]
+        if getattr(signal, "SIGHUP", None) and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            wanted.append(signal.SIGHUP)  # nohup ignores it so that a run outlives its terminal
+        found = {each: signal.getsignal(each) for each in wanted}
+        before = {each: handler for each, handler in found.items() if handler is not None}  # None: not Python's
+        self._listening = list(before)
+        for each in before:
             signal.signal(each, self._first)
         try:
             yield self
         finally:
-            self._restore()
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
     def _first(self, number: int, frame: FrameType | None) -> None:
+        """Note the first signal. The next one is not ours: it ends the process, also where it was ignored before."""
         self.caught = number
-        self._restore()  # the next one is not ours
-
-    def _restore(self) -> None:
-        before, self._before = self._before, {}
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for each in self._listening:
+            signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL)
 
 
 class Loop:

@@ -12,8 +12,8 @@ from torch import Tensor
 from ganworks.errors import error
 from ganworks.training import disk
 
-_LONGEST_HEADER = 8 << 20
-"""Bytes; room for some 70,000 tensors. The format allows 100 MB, whose names alone would take a gigabyte here."""
+_LONGEST_HEADER = 4 << 20
+"""Bytes; room for some 35,000 tensors. The format allows 100 MB, whose names alone would take a gigabyte here."""
 _NOT_TENSORS = (safetensors.SafetensorError, ValueError, KeyError, TypeError, RuntimeError, RecursionError)
 
 
