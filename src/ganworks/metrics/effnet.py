@@ -116,6 +116,7 @@ class EffnetLite0:
         network = Network()
         network.load_state_dict(read(weights_path()))
         # Channels-last takes about 4/5 of the time on a CPU.
+        # torch's stubs do not know that a module takes a layout in memory.
         self.network = frozen(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, x: Float[Tensor, "n ..."]) -> Float32[Tensor, "n f"]:
