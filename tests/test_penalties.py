@@ -135,7 +135,39 @@ def of_gradient_penalty(critic: nn.Module, x: Tensor) -> Tensor:
     return penalties.gradient_penalty(critic, x, x + 1, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("penalty", [of_r1, of_gradient_penalty])
+def of_finite_difference(critic: nn.Module, x: Tensor) -> Tensor:
+    return penalties.finite_difference(critic, x, 0.3, generator=torch.Generator().manual_seed(0))
+
+
+def of_dragan(critic: nn.Module, x: Tensor) -> Tensor:
+    return penalties.dragan(critic, x, generator=torch.Generator().manual_seed(0))
+
+
+def of_roth(critic: nn.Module, x: Tensor) -> Tensor:
+    """A weight (1 - D)² or D² that was held constant would show here: it is a function of D too."""
+    real, fake = x.detach().requires_grad_(), (x + 1).detach().requires_grad_()
+    return penalties.roth(critic(real), real, critic(fake), fake)
+
+
+def of_consistency(critic: nn.Module, x: Tensor) -> Tensor:
+    return penalties.consistency(critic(x), critic(x + 0.5))
+
+
+def of_lecam(critic: nn.Module, x: Tensor) -> Tensor:
+    return penalties.lecam(critic(x), critic(x + 1), 0.25, -0.5)
+
+
+def of_orthogonal(critic: nn.Module, x: Tensor) -> Tensor:
+    return penalties.orthogonal(critic)
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        *(of_r1, of_gradient_penalty, of_finite_difference, of_dragan),
+        *(of_roth, of_consistency, of_lecam, of_orthogonal),
+    ],
+)
 def test_derivatives_by_the_weights(penalty: Penalty) -> None:
     """Of the first and second order: against finite differences of the penalty as a function of D's weights."""
     net = smooth_critic()
@@ -157,6 +189,7 @@ def test_derivatives_by_the_weights(penalty: Penalty) -> None:
         return torch.func.functional_call(Whole(), given, ())
 
     weights = tuple(weight.detach().clone().requires_grad_() for weight in net.parameters())
+    assert value(*weights).item() > 0.01
     assert torch.autograd.gradcheck(value, weights)
     assert torch.autograd.gradgradcheck(value, weights)
 
@@ -168,11 +201,12 @@ def test_derivatives_by_the_inputs() -> None:
     assert torch.autograd.gradgradcheck(lambda x: penalties.r1(net(x), x), (x,))
 
 
-def test_finite_where_the_norm_is_zero() -> None:
+@pytest.mark.parametrize("penalty", [of_gradient_penalty, of_dragan])
+def test_finite_where_the_norm_is_zero(penalty: Penalty) -> None:
     """√ has an infinite slope at 0: a critic that starts flat would be NaN after one update."""
     net = nn.Linear(3, 1)
     nn.init.zeros_(net.weight)
-    value = penalties.gradient_penalty(net, torch.zeros(4, 3), torch.ones(4, 3))
+    value = penalty(net, torch.zeros(4, 3))
     assert value.item() == 1.0
     value.backward()
     assert net.weight.grad is not None
@@ -211,10 +245,12 @@ def test_clipping_bounds_every_weight_in_place() -> None:
     torch.testing.assert_close(net.bias.detach(), torch.tensor([-0.01, 0.0]))
 
 
-@pytest.mark.parametrize("bound", [0.0, -0.01, math.nan])
-def test_a_bound_is_above_0(bound: float) -> None:
-    with pytest.raises(UsageError, match=r"E-ARG-01.*above 0"):
-        penalties.clip_weights(nn.Linear(1, 1), bound)
+@pytest.mark.parametrize("number", [0.0, -0.01, math.nan])
+def test_a_bound_and_a_scale_are_above_0(number: float) -> None:
+    with pytest.raises(UsageError, match=r"E-ARG-01.*clip_weights .*above 0"):
+        penalties.clip_weights(nn.Linear(1, 1), number)
+    with pytest.raises(UsageError, match=r"E-ARG-01.*finite_difference .*above 0"):
+        penalties.finite_difference(linear, images(), number)
 
 
 @pytest.fixture
@@ -234,6 +270,29 @@ def test_unequal_batches_are_refused() -> None:
 
 
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("shape", [(4, 1), (3,), (1,), ()])
+def test_logits_that_would_broadcast_are_refused(shape: tuple[int, ...]) -> None:
+    """(4,) against (4, 1) makes (4, 4) differences, a finite and wrong number."""
+    x = torch.zeros(4, 2, requires_grad=True)
+    logits, other = x.sum(1), x.sum() * torch.ones(shape)
+    calls: dict[str, Callable[[], Tensor]] = {
+        "finite_difference": lambda: penalties.squared_difference(logits, other, 0.1),
+        "roth": lambda: penalties.weighted_half_mean_square(logits, other, [x], [x]),
+        "consistency": lambda: penalties.consistency(logits, other),
+        "lecam": lambda: penalties.lecam(logits, other, 0.0, 0.0),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ShapeError, match=rf"E-SHAPE-01.*{name} needs .*equal shape.*\(4,\) and"):
+            call()
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_an_average_for_each_sample_is_refused() -> None:
+    with pytest.raises(ShapeError, match=r"lecam needs one number for each average.*\(4,\)"):
+        penalties.lecam(torch.zeros(4), torch.zeros(4), torch.zeros(4), 0.0)
+
+
+@pytest.mark.usefixtures("unchecked")
 def test_a_critic_that_gives_its_mean_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"logits of shape \(\)"):
         penalties.gradient_penalty(lambda x: linear(x).mean(), images(0), images(1))
@@ -246,3 +305,7 @@ def test_an_input_without_a_gradient_is_refused() -> None:
     other = images().requires_grad_()
     with pytest.raises(GradientError, match="r2 needs inputs"):
         penalties.r2(linear(x.requires_grad_()), other)
+    with pytest.raises(GradientError, match="roth needs inputs"):
+        penalties.roth(linear(x), x, linear(x), other)
+    with pytest.raises(GradientError, match="dragan needs inputs"):
+        penalties.dragan(lambda x: torch.zeros(len(x), requires_grad=True), images())
