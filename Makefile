@@ -36,12 +36,13 @@ lint: $(VENV)/test
 
 # Each claim keeps what it found, and goes on where it stopped; the last line lists which results are stale.
 experiments: $(VENV)/test
-	status=0; for claim in first_minute ring digits; do \
+	status=0; for claim in dirac ring grid turns ring_table classics conditional semisupervised digits first_minute; do \
 		OMP_NUM_THREADS=1 $(BIN)/python -m experiments.$$claim || status=1; done; \
 	$(BIN)/python -m experiments.record && exit $$status
 
 bench: $(VENV)/test
 	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.step_cost
 	$(BIN)/python -m benchmarks.memory
 
 soak: $(VENV)/test

@@ -26,6 +26,7 @@ from ganworks import data as datasets
 from ganworks import systems
 from ganworks.data.dataset import DataSet
 from ganworks.settings import build, fit, nested
+from ganworks.training.building import laid_out
 from ganworks.training.engine import Engine
 
 BARS = {"ring": 1.12, "dcgan at 32 px": 1.03}
@@ -60,10 +61,8 @@ def bare(generator: nn.Module, discriminator: nn.Module, data: DataSet, batch: i
 def engine(name: str, data: DataSet, **settings: object) -> Engine:
     made = systems.get(name)
     torch.manual_seed(0)
-    system = made(build(made.Settings, made.suited(data.spec), fit(made.Settings, nested(settings))), data.spec)
-    if data.spec.kind == "images":
-        system = system.to(memory_format=torch.channels_last)
-    return Engine(system, data, seed=0, steps=10**6)
+    given = build(made.Settings, made.suited(data.spec), fit(made.Settings, nested(settings)))
+    return Engine(laid_out(made(given, data.spec)), data, seed=0, steps=10**6)
 
 
 def measured(ours: Callable, theirs: Callable, rounds: int, blocks: int) -> dict[str, float]:

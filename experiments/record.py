@@ -22,6 +22,21 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
 OURS = ("src/ganworks",)
 """What every experiment that trains with ganworks depends on."""
+PLAY = (
+    "src/ganworks/theory",
+    "src/ganworks/data",
+    *(f"src/ganworks/{name}.py" for name in ("settings", "random", "losses", "penalties", "round", "views")),
+    *(f"src/ganworks/{name}.py" for name in ("objective", "game", "adversarial")),
+    *(f"src/ganworks/training/{name}.py" for name in ("engine", "lookahead", "optimizers", "average")),
+)
+"""What the numbers of a game in one process depend on; an experiment adds its system, networks and metric."""
+TRAIN = (
+    *PLAY,
+    "src/ganworks/networks",
+    "src/ganworks/training",
+    *(f"src/ganworks/{name}.py" for name in ("plan", "session", "model")),
+)
+"""What the numbers of `ganworks train` depend on; an experiment adds its systems and metrics."""
 _FACES = ("src/ganworks/cli", "src/ganworks/studio")
 _COMPARE = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
 

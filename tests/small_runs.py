@@ -15,9 +15,17 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "gan": ("ring", _PLAYERS | {"view.noise": 0.1}),
     "r3gan": ("digits", _PLAYERS | {"objective.every": 3}),
     "dcgan": ("digits", _PLAYERS),
+    "lsgan": ("ring", _PLAYERS | {"view.replay": 6, "objective.lecam": 0.1}),
+    "wgan": ("ring", _PLAYERS | {"turns.discriminator": 1, "turns.eager": 2}),
     "wgan_gp": ("ring", _PLAYERS | {"turns.discriminator": 2}),
+    "sngan": ("digits", _PLAYERS | {"turns.discriminator": 1, "precision": "bf16"}),
+    "unrolled": ("ring", _PLAYERS | {"turns.unroll": 1}),
+    "conditional": ("digits", _PLAYERS | {"objective.every": 3}),
+    "semisupervised": ("ring", _PLAYERS | {"labelled": 8}),
 }
-"""Between them: dropout of noise, lazy penalties, channels-last convolutions, batch statistics, two updates of D."""
+"""Between them: dropout of noise, lazy penalties, channels-last convolutions, batch statistics, two updates of D, old
+fakes, running means, other numbers of updates, singular vectors, half precision, a look-ahead, labels.
+"""
 
 Watcher = Callable[[Mapping[str, Any]], None]
 

@@ -14,7 +14,7 @@ from PIL import Image
 from ganworks import gan, systems
 from ganworks.cli import options
 from ganworks.cli.app import main
-from ganworks.data.spec import DataSpec
+from ganworks.data.spec import Batch, DataSpec
 from ganworks.gan import Order, Result
 from ganworks.metrics.score import Score
 from ganworks.settings import build, fit, nested
@@ -52,9 +52,9 @@ class Stage:
         self.calls.append(path)
         return self
 
-    def sample(self, count: int, seed: int = 0, label: int | None = None) -> torch.Tensor:
+    def draw(self, count: int, seed: int = 0, label: int | None = None) -> Batch:
         self.calls.append((count, seed, label))
-        return torch.zeros(count, 1, 4, 4)
+        return Batch({"x": torch.zeros(count, 1, 4, 4)})
 
 
 @pytest.fixture

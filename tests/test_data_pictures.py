@@ -79,6 +79,15 @@ def test_missed_real_points_stay_visible_in_grey() -> None:
     assert not blue(picture)[:, :128].any()
 
 
+def test_points_of_another_label_have_another_colour() -> None:
+    points, limits = torch.tensor([[-0.5, 0.0], [0.5, 0.0]]).repeat(20, 1), (-1.0, 1.0, -1.0, 1.0)
+    plain = points_picture(points, limits=limits, size=256)
+    labelled = points_picture(points, limits=limits, size=256, label=torch.tensor([0, 1]).repeat(20))
+    assert np.array_equal(plain[:, :128], labelled[:, :128])
+    assert blue(plain)[:, 128:].any()
+    assert not blue(labelled)[:, 128:].any()
+
+
 def test_points_outside_or_not_finite_are_left_out() -> None:
     limits = (-1.0, 1.0, -1.0, 1.0)
     strays = torch.tensor([[9.0, 0.0], [float("nan"), 0.0], [float("inf"), 0.0], [0.0, -1e30]])

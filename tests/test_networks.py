@@ -99,10 +99,28 @@ def test_convolutional_shapes(shape: tuple[int, ...], norm: bool) -> None:
     assert discriminator.features(x).dim() == 2
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_come_from_a_transposed_convolution(channels: int) -> None:
+    """Against PyTorch's own, with gradients, and gradients of gradients for penalties."""
+    torch.manual_seed(0)
+    layer = convolutional.ToPixels(5, channels).double()
+    plain = nn.ConvTranspose2d(5, channels, 4, 2, 1).double()
+    plain.load_state_dict(layer.state_dict())
+    x = torch.randn(2, 5, 3, 4, dtype=torch.float64, requires_grad=True)
+    found = []
+    for each in (layer, plain):
+        out = each(x)
+        slopes = torch.autograd.grad(out.square().sum(), [x, *each.parameters()], create_graph=True)
+        curves = torch.autograd.grad(sum(slope.square().sum() for slope in slopes), [x, *each.parameters()])
+        found.append([out, *slopes, *curves])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_64_px_is_the_figure_of_the_paper() -> None:
     """Radford et al. 2015, figure 1, in the authors' code's widths: 512, 256, 128, 64 channels at 4, 8, 16, 32 px."""
     generator = convolutional.Generator(100, 64, (3, 64, 64))
-    assert generator.start == (512, 4, 4)
+    assert generator.start == (4, 4, 512)
     ups = [layer for layer in generator.ups if isinstance(layer, nn.ConvTranspose2d)]
     assert [(up.in_channels, up.out_channels) for up in ups] == [(512, 256), (256, 128), (128, 64), (64, 3)]
     assert {(up.kernel_size, up.stride, up.padding) for up in ups} == {((4, 4), (2, 2), (1, 1))}

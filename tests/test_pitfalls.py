@@ -26,7 +26,7 @@ from ganworks.training.average import Average, for_sampling
 from ganworks.training.engine import Engine
 from ganworks.training.optimizers import Mover
 
-PENALTIES = ("r1", "r2", "gradient_penalty")
+PENALTIES = ("r1", "r2", "gradient_penalty", "dragan")
 
 
 def no_data() -> Batch:
@@ -86,13 +86,13 @@ def test_pitfall_1_penalties_are_differentiated(name: str, monkeypatch: pytest.M
 
 
 def sizes_are_right() -> bool:
-    """‖∇f‖ = 5 for every sample, whatever the batch: R1 = R2 = 12.5, gradient penalty 16; 10 for two such patches."""
+    """‖∇f‖ = 5 for every sample, whatever the batch: R1 = R2 = 12.5, the two others 16; 10 for two such patches."""
 
     class Patches(Linear):
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(x)[:, None].expand(-1, 2)
 
-    expected = {"r1": 12.5, "r2": 12.5, "gradient_penalty": 16.0}
+    expected = {"r1": 12.5, "r2": 12.5, "gradient_penalty": 16.0, "dragan": 16.0}
     found = [d_terms(Linear(), batch=batch, **dict.fromkeys(PENALTIES, 1.0)) for batch in (1, 4, 32)]
     patches = d_terms(Patches(), r1=1.0)["r1"].item()
     return patches == pytest.approx(50.0) and all(
@@ -151,7 +151,7 @@ def test_pitfall_3_the_strength_of_r1(mistake: str, monkeypatch: pytest.MonkeyPa
     if mistake == "without the half":
         monkeypatch.setattr(penalties, "half_mean_square", without_half)
     else:
-        monkeypatch.setattr(Objective, "_due", without_making_up)
+        monkeypatch.setattr(Objective, "_slopes_due", without_making_up)
     assert not strength_is_right()
 
 
@@ -246,7 +246,7 @@ def pictures(count: int = 64) -> Tensor:
 
 def system(name: str = "dcgan", **given: Any) -> System:
     """A small system for 16 px."""
-    made, spec = systems.get(name), datasets.open(pictures()).spec
+    made, spec = systems.get(name), datasets.open({"x": pictures(), "label": torch.arange(64) % 4}).spec
     small = {"generator.width": 8, "discriminator.width": 8, "batch": 8, **given}
     torch.manual_seed(0)
     return made(build(made.Settings, made.suited(spec), nested(small)), spec)
@@ -276,19 +276,24 @@ def test_pitfall_6_real_and_fake_do_not_share_batch_statistics(monkeypatch: pyte
 def slopes_stay_at_home(playing: System) -> bool:
     """A sample's logit has no slope by another sample: what a penalty on each sample's slope takes for granted."""
     x = pictures(8).requires_grad_()
-    playing.discriminator.train()(x)[0].backward()
+    labels = {name: torch.zeros(8, dtype=torch.int64) for name in playing.row() if name != "x"}
+    playing.discriminator.train()(x=x, **labels)[0].backward()
     assert x.grad is not None
     return bool((x.grad[0] != 0).any()) and not bool(x.grad[1:].any())
 
 
 PENALISED = [
-    (name, penalty) for name in systems.names() if "images" in systems.get(name).accepts for penalty in PENALTIES
+    (name, penalty)
+    for name in systems.names()
+    if "images" in systems.get(name).accepts
+    for penalty in (*PENALTIES, "roth")
 ]
 
 
 @pytest.mark.parametrize(("name", "penalty"), PENALISED)
 def test_pitfall_6_a_penalised_critic_has_no_batch_norm(name: str, penalty: str) -> None:
-    assert slopes_stay_at_home(system(name, **{f"objective.{penalty}": 1.0}))
+    # Wide enough that no sample meets dead units only.
+    assert slopes_stay_at_home(system(name, **{f"objective.{penalty}": 1.0, "discriminator.width": 32}))
 
 
 def test_pitfall_6_batch_norm_in_a_critic_would_be_noticed() -> None:

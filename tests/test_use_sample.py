@@ -1,5 +1,6 @@
 """Samples on disk."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,20 @@ def test_npz_keeps_the_values(tmp_path: Path) -> None:
     assert names(tmp_path / "out") == ["samples.npz"]
     with np.load(tmp_path / "out" / "samples.npz", allow_pickle=False) as archive:
         assert np.array_equal(archive["samples"], images.numpy())
+
+
+def test_labels_are_written_beside_the_samples(tmp_path: Path) -> None:
+    labels = ["a cat", 'a "big", old dog', "ñandú"]
+    write(torch.zeros(3, 1, 2, 2), tmp_path / "files", labels=labels)
+    with (tmp_path / "files" / "labels.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["label"] for line in lines] == labels
+    assert all((tmp_path / "files" / f"{line['sample']}.png").exists() for line in lines)
+    write(torch.zeros(3, 2), tmp_path / "points", labels=labels)
+    assert names(tmp_path / "points") == ["labels.csv", "samples.npy"]
+    write(torch.zeros(3, 2), tmp_path / "npz", "npz", labels=labels)
+    with np.load(tmp_path / "npz" / "samples.npz", allow_pickle=False) as archive:
+        assert archive["label"].tolist() == labels
 
 
 def test_an_empty_folder_is_taken_and_its_parents_are_made(tmp_path: Path) -> None:

@@ -145,3 +145,85 @@ def test_packs_have_new_partners_every_epoch() -> None:
     first, second = partners(0), partners(1)
     assert len(first) == len(second) == rows // 2
     assert len(first & second) <= 5  # 0.5 are expected by chance
+
+
+def pooled(capacity: int = 16) -> View:
+    return View(ViewSettings(replay=capacity), {"x": torch.empty(2), "label": torch.empty((), dtype=torch.long)})
+
+
+def numbered(first: int, count: int = 8) -> dict[str, Tensor]:
+    labels = torch.arange(first, first + count)
+    return {"x": labels[:, None] * torch.ones(2), "label": labels}
+
+
+def small_round(update: int) -> Round:
+    round = Round(0, STEPS, 8, no_data)
+    round.begin(update, "game", 0.0)
+    round.begin_update("discriminator", update)
+    return round
+
+
+def test_half_of_the_fakes_are_old_once_the_pool_is_full() -> None:
+    view, old, seen = pooled(), 0, 0
+    for update in range(200):
+        round = small_round(update)
+        given = view.replay(numbered(8 * update), round)
+        assert torch.equal(given["x"][:, 0].long(), given["label"]), "a label has lost its sample"
+        if update >= 20:
+            old, seen = old + int((given["label"] < 8 * update).sum()), seen + 8
+        view.remember(round)
+    assert 0.45 < old / seen < 0.55
+    assert view.pool.filled.all()
+
+
+def test_a_pool_is_read_by_the_loss_and_written_after_the_update() -> None:
+    view = pooled()
+    round = small_round(0)
+    first = view.replay(numbered(1), round)
+    assert torch.equal(first["label"], numbered(1)["label"]), "an empty pool has nothing to show"
+    assert not view.pool.filled.any()
+    view.remember(round)
+    assert view.pool.filled.sum() == 8
+    before = view.pool.state_dict()["x"].clone()
+    view.replay({**numbered(100), "x": torch.full((8, 2), float("nan"))}, small_round(1))  # refused: never remembered
+    assert torch.equal(view.pool.state_dict()["x"], before)
+
+
+def test_a_pool_smaller_than_a_batch_leaves_the_other_rows_alone() -> None:
+    view = pooled(capacity=3)
+    for update in range(20):
+        round = small_round(update)
+        given = view.replay(numbered(8 * update), round)
+        assert torch.equal(given["label"][3:], numbered(8 * update)["label"][3:])
+        view.remember(round)
+
+
+def test_gradients_reach_new_fakes_only() -> None:
+    view = pooled()
+    for update in range(4):
+        round = small_round(update)
+        view.replay(numbered(8 * update), round)
+        view.remember(round)
+    fresh = {**numbered(100), "x": torch.randn(8, 2, requires_grad=True)}
+    given = view.replay(fresh, small_round(9))
+    given["x"].sum().backward()
+    assert torch.equal(fresh["x"].grad[:, 0] == 1, given["label"] >= 100)
+
+
+def test_a_nudge_moves_a_picture_by_a_few_pixels_and_repeats_its_edge() -> None:
+    view, round = View(ViewSettings()), at_step()
+    picture = torch.arange(256.0).reshape(1, 1, 16, 16).expand(BATCH, 1, 16, 16)
+    moved = view.nudge({"x": picture}, round)["x"]
+    steps = torch.stack([moved[:, 0, 8, 8] // 16 - 8, moved[:, 0, 8, 8] % 16 - 8], 1)
+    assert steps.abs().max() == 2
+    assert len({tuple(step) for step in steps.tolist()}) == 25
+    for b in range(20):
+        down, right = (int(step) for step in steps[b])
+        rows, columns = ((torch.arange(16) + step).clamp(0, 15) for step in (down, right))
+        assert torch.equal(moved[b, 0], picture[b, 0][rows][:, columns])
+
+
+def test_a_nudge_moves_points_by_a_hundredth_of_their_spread() -> None:
+    points = torch.randn(BATCH, 50, generator=torch.Generator().manual_seed(0)) * 3
+    moved = View(ViewSettings()).nudge({"x": points}, at_step())["x"] - points
+    assert moved.std().item() == close_to(0.03)

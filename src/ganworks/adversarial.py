@@ -6,20 +6,22 @@ other players or other losses starts from `game.System` instead.
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ganworks.data.spec import Batch
 from ganworks.game import Player, Round, System, Terms, latent
+from ganworks.networks.spectral import spectral_norm
 from ganworks.objective import Objective
 from ganworks.random import Streams
 
 
 class Adversarial(System):
-    """Two players and one objective. A subclass's `__init__` sets the three attributes.
+    """Two players and one objective. A subclass's `__init__` ends with `set_up`.
 
     Attributes:
         generator: From latents (B, Z) to samples (B, *shape).
-        discriminator: From samples to logits (B,), or to patches; has `features`.
+        discriminator: From named inputs, `x` among them, to logits (B,) or patches; has `features`.
         objective: Loss, penalties, view.
         shared_fakes: G's turn judges the fakes that D has just seen, so that a round draws them once. Off where the
             paper draws new latents for every update.
@@ -29,6 +31,36 @@ class Adversarial(System):
     discriminator: nn.Module
     objective: Objective
     shared_fakes = True
+
+    def set_up(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        joint: bool = True,
+        objective: type[Objective] = Objective,
+    ) -> None:
+        """Take the two networks, as the settings want them, and the objective.
+
+        Args:
+            generator, discriminator: With their initial weights.
+            joint: D may judge real and fake in one forward pass: it has no batch statistics.
+            objective: How the players' terms are made.
+        """
+        settings = self.settings
+        for network, player in ((generator, settings.generator), (discriminator, settings.discriminator)):
+            if player.spectral_norm:
+                spectral_norm(network)
+        self.generator, self.discriminator = generator, discriminator
+        self.objective = objective(settings.objective, settings.view, joint=joint, row=self.row())
+
+    def row(self) -> dict[str, Tensor]:
+        """One row of D's inputs, for its shapes and types."""
+        return {"x": torch.empty(self.data.shape)}
+
+    def packed(self) -> tuple[int, ...]:
+        """The shape of what D judges at once."""
+        return (self.settings.view.pack * self.data.shape[0], *self.data.shape[1:])
 
     def players(self) -> tuple[Player, ...]:
         """D moves first, as in Goodfellow et al. 2014, algorithm 1."""
@@ -40,24 +72,27 @@ class Adversarial(System):
             Player("generator", ("generator",), self.generator_loss, settings.generator),
         )
 
+    def real(self, round: Round) -> dict[str, Tensor]:
+        """What D sees of the data."""
+        return {"x": round.real["x"]}
+
     def fake(self, round: Round) -> dict[str, Tensor]:
-        """Samples with their graph to G."""
+        """The same of samples, with their graph to G."""
 
         def make() -> Tensor:
             x: Tensor = self.generator(latent(self.settings.latent, round.random))
-            return x
+            return x.float() if x.dtype == torch.bfloat16 else x
 
         return {"x": round.once("fake", make, uses=("generator",)) if self.shared_fakes else make()}
 
     def discriminator_loss(self, round: Round) -> Terms:
         """D's terms, with G held constant."""
-        fake = {"x": round.hold(self.fake(round)["x"])}
-        return self.objective.discriminator(self.discriminator, {"x": round.real["x"]}, fake, round)
+        fake = {name: round.hold(values) for name, values in self.fake(round).items()}
+        return self.objective.discriminator(self.discriminator, self.real(round), fake, round)
 
     def generator_loss(self, round: Round) -> Terms:
         """G's terms; real samples are read only where the loss compares with them."""
-        fake = self.fake(round)
-        return self.objective.generator(self.discriminator, fake, round, real=lambda: {"x": round.real["x"]})
+        return self.objective.generator(self.discriminator, self.fake(round), round, real=lambda: self.real(round))
 
     def discriminated(self, round: Round) -> None:
         """After D's update."""

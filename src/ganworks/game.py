@@ -6,6 +6,7 @@ is being saved; the loop that plays the game knows no system.
 Letters: B samples of a batch, Z numbers of a latent.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,10 +51,10 @@ class Player:
 
 @dataclass(frozen=True)
 class Turn:
-    """The updates one player makes while the others are held constant."""
+    """The updates one player makes while the others are held constant; their number may depend on the round."""
 
     player: str
-    updates: int = 1
+    updates: int | Callable[[Round], int] = 1
     unroll: int = 0
     against: str | None = None
 
@@ -80,6 +81,8 @@ class System(nn.Module):
     gives: ClassVar[Kind]
     Settings: ClassVar[type[GameSettings]]
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
+    conditions: ClassVar[tuple[str, ...]] = ()
+    """What `generate` can be given, one row a sample, and returns beside the samples: `label`."""
 
     def __init__(self, settings: GameSettings, data: DataSpec) -> None:
         super().__init__()
@@ -112,9 +115,10 @@ class System(nn.Module):
     def phases(self) -> tuple[Phase, ...]:
         """One phase of D's turn, then G's, unless the paper says otherwise."""
         turns = self.settings.turns
+        each = math.ceil(self.data.count / self.settings.batch) if turns.unit == "epochs" else 1
         order = (
-            Turn("discriminator", turns.discriminator),
-            Turn("generator", turns.generator, unroll=turns.unroll, against="discriminator"),
+            Turn("discriminator", turns.discriminator * each),
+            Turn("generator", turns.generator * each, unroll=turns.unroll, against="discriminator"),
         )
         return (Phase("game", order, simultaneous=turns.simultaneous),)
 

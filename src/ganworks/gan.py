@@ -1,6 +1,6 @@
 """The facade: a GAN as an object. Trainings as orders stand in `session`, and are offered here too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,12 +9,13 @@ from torch import Tensor
 from ganworks import data as datasets
 from ganworks import model, scoring
 from ganworks.data.dataset import DataSet
-from ganworks.data.spec import DataSpec
+from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import error
 from ganworks.game import System
 from ganworks.metrics.score import Score
 from ganworks.session import Order, Result, Session, conduct, resume, train
 from ganworks.settings import RunSettings, nested
+from ganworks.training.average import for_sampling
 from ganworks.training.engine import Engine
 from ganworks.training.loop import Watcher
 
@@ -116,18 +117,32 @@ class GAN:
         """What it was trained on."""
         return self._model.system.data
 
-    def sample(self, count: int = 64, seed: int = 0, label: int | None = None) -> Tensor:
+    def sample(self, count: int = 64, seed: int = 0, label: model.Label = None) -> Tensor:
         """Samples in the data's units: points (N, D), pictures (N, C, H, W) in [-1, 1].
 
         The same seed gives the same samples, and the first ten of 64 are those of `sample(10)`.
 
         Args:
-            label: One class only, for systems that take labels.
+            label: For systems that take labels: one class, or one for each sample, as numbers. None: drawn as the data
+                has them; `draw` says which they are.
         """
-        if label is not None:
-            name = self._session.run.system
-            raise error("E-SET-02", reason=f"{name} takes no label", system=name)
-        return self._model.sample(count, seed)
+        return self._model.sample(count, seed, label)
+
+    def draw(self, count: int = 64, seed: int = 0, label: model.Label = None) -> Batch:
+        """The samples of `sample` as `x`, and the `label` of each where the system takes labels: (N,) int64."""
+        return self._model.draw(count, seed, label)
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Logits (N, K) of the classes, by the averaged weights of a system that learns them (`semisupervised`).
+
+        Args:
+            x: In the data's units: points (N, D), pictures (N, C, H, W) in [-1, 1].
+        """
+        still = for_sampling(self._model.system, self._model.average, self._model.run.seed)
+        classify: Callable[[Tensor], Tensor] | None = getattr(still, "classify", None)
+        if classify is None:
+            raise error("E-SET-02", reason=f"{still.name} does not classify", system=still.name)
+        return classify(x)
 
     def score(self, data: Any = None, samples: int | None = None) -> list[Score]:
         """Scores of samples against data, each with its interval and the floor of real data.

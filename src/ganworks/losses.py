@@ -84,6 +84,15 @@ class AdversarialLoss:
         return _reduce(self.family.fake(real), reduction) + _reduce(self.family.real(fake), reduction)
 
 
+def feature_matching(real_features: Float[Tensor, "b f"], fake_features: Float[Tensor, "b f"]) -> Float[Tensor, ""]:
+    """‖E φ(x) - E φ(G)‖², the squared distance of the means over the batch; minimised by G.
+
+    Means are compared, not samples: what is in the same place of two batches has nothing to do with each other.
+    Source: Salimans et al. 2016, section 3.1.
+    """
+    return (real_features.mean(0) - fake_features.mean(0)).square().sum()
+
+
 def _reduce(values: Tensor, reduction: Reduction) -> Tensor:
     if reduction == "none":
         return values

@@ -13,13 +13,15 @@ from typing import Annotated, Any
 
 import safetensors.torch
 import torch
+from jaxtyping import Int64
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from ganworks import systems
-from ganworks.data.spec import DataSpec
+from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import UsageError, error
 from ganworks.game import System
+from ganworks.metrics.inputs import Labels
 from ganworks.settings import GameSettings, RunSettings, build, read
 from ganworks.training import building, checkpoint, disk, stored
 from ganworks.training.average import Average, for_sampling, sample
@@ -27,6 +29,9 @@ from ganworks.training.folder import RunFolder
 
 FORMAT = 1
 _LONGEST_CONFIG = 8 << 20
+
+Label = int | Labels | None
+"""What samples are asked for: one class, one for each sample, or as the data has them."""
 
 
 @dataclass
@@ -42,14 +47,43 @@ class Model:
     def _still(self) -> System:
         return for_sampling(self.system, self.average, self.run.seed)
 
-    def sample(self, count: int, seed: int = 0) -> Tensor:
+    def sample(self, count: int, seed: int = 0, label: Label = None) -> Tensor:
         """Samples in the data's units: points (N, D), pictures (N, C, H, W) in [-1, 1].
 
-        Sample i depends on the seed and on i alone.
+        Sample i depends on the seed, on i, and on its label alone.
+        """
+        return self.draw(count, seed, label)["x"]
+
+    def draw(self, count: int, seed: int = 0, label: Label = None) -> Batch:
+        """The same samples as `x`, and the `label` of each where the system takes labels.
+
+        Args:
+            label: One class, or one for each sample, as numbers; None: drawn as the data has them.
+        Raises: UsageError if the system takes no label, or for a class that the data did not have.
         """
         spec = self.system.data
-        drawn = sample(self._still, count, seed)
-        return spec.decode(drawn["x"]) if drawn else torch.empty(0, *spec.shape)
+        given = {} if label is None else {"label": labels(self.system, count, label)}
+        drawn = sample(self._still, count, seed, **given) or {"x": torch.empty(0, *spec.shape), **given}
+        return Batch({**drawn, "x": spec.decode(drawn["x"])})
+
+
+def labels(system: System, count: int, label: int | Labels) -> Int64[Tensor, " n"]:
+    """One label for each sample.
+
+    Raises: UsageError if the system takes none, for another number of them, or for a class that the data did not have.
+    """
+    if "label" not in system.conditions:
+        able = [name for name in systems.names() if "label" in systems.get(name).conditions]
+        details = [f"systems that take one: {', '.join(able)}"]
+        raise error("E-SET-02", reason=f"{system.name} takes no label", system=system.name, details=details)
+    given = torch.as_tensor(label)
+    if given.dtype == torch.bool or given.is_floating_point() or given.shape not in ((), (count,)):
+        raise error("E-ARG-01", reason=f"`label` is one whole number, or one for each of {count} samples")
+    known = {number: name for number, name in enumerate(system.data.classes) if system.data.class_weights[number]}
+    strange = [number for number in given.reshape(-1).tolist() if number not in known]
+    if strange:
+        raise error("E-NAME-07", name=strange[0], classes=", ".join(list(known.values())[:20]))
+    return given.to(torch.int64).expand(count)
 
 
 def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

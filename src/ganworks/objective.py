@@ -1,6 +1,8 @@
-"""An objective is an adversarial loss, its penalties and the discriminator's view. It turns batches into terms."""
+"""An objective is an adversarial loss, its penalties and remedies, and D's view. It turns batches into terms."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -9,11 +11,14 @@ from torch import Tensor, nn
 from ganworks import losses, penalties
 from ganworks.errors import error
 from ganworks.round import Round, Terms
-from ganworks.settings import ObjectiveSettings, ViewSettings
-from ganworks.views import Inputs, View
+from ganworks.settings import SLOPES, ObjectiveSettings, ViewSettings
+from ganworks.views import Inputs, See, View
 
 Critic = Callable[..., Tensor]
-"""A discriminator: named inputs, `x` among them, to logits."""
+"""A discriminator: named inputs, `x` among them, to logits. Feature matching needs its `features`."""
+
+_MEMORY = 0.99
+"""How much of LeCam's running means stays in an update. Source: Tseng et al. 2021."""
 
 
 def loss_of(settings: ObjectiveSettings) -> losses.AdversarialLoss:
@@ -25,6 +30,22 @@ def loss_of(settings: ObjectiveSettings) -> losses.AdversarialLoss:
     return losses.get(settings.loss, **smoothed)
 
 
+@dataclass
+class _Judged:
+    """One look of D at a batch: what it saw, through which draw of the view, and what it said."""
+
+    critic: Critic
+    round: Round
+    real: Inputs
+    fake: Inputs
+    see_real: See
+    see_fake: See
+    real_logits: Tensor
+    fake_logits: Tensor
+    moved: dict[str, list[Tensor]]
+    """For `r1` and `r2` by finite differences: the logits a random step away."""
+
+
 class Objective(nn.Module):
     """Both players' adversarial terms, and the penalties of the discriminator.
 
@@ -33,62 +54,161 @@ class Objective(nn.Module):
         view: What D sees.
         joint: D judges real and fake in one forward pass. Same numbers, fewer kernels; only for a D whose output for a
             sample does not depend on the others (no batch statistics).
+        row: One row of each input, where the view keeps old fakes.
     """
 
-    def __init__(self, settings: ObjectiveSettings, view: ViewSettings, *, joint: bool = False) -> None:
+    average_real: Tensor
+    average_fake: Tensor
+
+    def __init__(
+        self, settings: ObjectiveSettings, view: ViewSettings, *, joint: bool = False, row: Inputs | None = None
+    ) -> None:
         super().__init__()
         self.settings = settings
-        self.view = View(view)
+        self.view = View(view, row)
         self.joint = joint
         self.loss = loss_of(settings)
+        if settings.lecam != 0:
+            self.register_buffer("average_real", torch.zeros(()))
+            self.register_buffer("average_fake", torch.zeros(()))
 
     def discriminator(self, critic: Critic, real: Inputs, fake: Inputs, round: Round) -> Terms:
         """D's terms. `fake` is held constant by the caller (`round.hold`)."""
-        due = self._due(round)
-        real, fake = self.view.pack(real), self.view.pack(fake)
-        see_real, see_fake = self.view.fixed(round, "real"), self.view.fixed(round, "fake")
-        if "r1" in due:
-            real = {**real, "x": penalties.leaf(real["x"])}
-        if "r2" in due:
-            fake = {**fake, "x": penalties.leaf(fake["x"])}
-        real_logits, fake_logits = self._judge(critic, see_real(real), see_fake(fake))
-        round.notes["logits"] = (real_logits.detach(), fake_logits.detach())
-        terms = {"adversarial": self.loss.discriminator(real_logits, fake_logits)}
-        terms |= self._slopes(due, {"r1": (real_logits, real["x"]), "r2": (fake_logits, fake["x"])}, round)
-        if "gradient_penalty" in due:
-            epsilon = round.random.uniform("epsilon")[:: self.view.settings.pack].to(real["x"])
-            # Held here too: the penalty is D's alone, and its slope has no business on what `r1` or `keep` look at.
-            points = penalties.between(round.hold(real["x"]), round.hold(fake["x"]), epsilon)
-            seen = penalties.norm_penalty(lambda x: critic(**see_real({**real, "x": x})), points)
-            terms["gradient_penalty"] = due["gradient_penalty"] * seen
-        return terms
+        slopes = self._slopes_due(round)
+        device = real["x"].device.type
+        # A slope is a difference of nearly equal numbers: half precision would drown it.
+        half = bool(slopes) and torch.is_autocast_enabled(device)
+        with torch.autocast(device, enabled=False) if half else contextlib.nullcontext():
+            judged = self._judgement(critic, real, self.view.replay(fake, round), round, slopes)
+            real_logits, fake_logits = self._flipped(judged)
+            terms = {"adversarial": self.loss.discriminator(real_logits, fake_logits)}
+            if slopes:
+                terms |= self._slopes(judged, slopes)
+            return terms | self._others(judged)
 
-    def _due(self, round: Round) -> dict[str, float]:
-        """The penalties of this update with their weights: a lazy one makes up for the updates that it leaves out."""
+    def _slopes_due(self, round: Round) -> dict[str, float]:
+        """Penalties on D's slope that are due, with weights: a lazy one makes up for the updates that it leaves out."""
         every = self.settings.every
         if (round.update + 1) % every:
             return {}
-        weights = {name: getattr(self.settings, name) for name in ("r1", "r2", "gradient_penalty")}
+        weights = {name: round.at(getattr(self.settings, name)) for name in SLOPES}
         return {name: every * weight for name, weight in weights.items() if weight}
 
-    def _judge(self, critic: Critic, real: Inputs, fake: Inputs) -> tuple[Tensor, Tensor]:
-        """Logits of real and fake, in one pass where that changes nothing."""
-        if not self.joint:
-            return critic(**real), critic(**fake)
-        logits = critic(**{name: torch.cat([real[name], fake[name]]) for name in real})
-        count = len(real["x"])
-        return logits[:count], logits[count:]
+    def _judgement(self, critic: Critic, real: Inputs, fake: Inputs, round: Round, slopes: dict[str, float]) -> _Judged:
+        """Let D judge both sides, from inputs that a slope can be taken at where one is due."""
+        real, fake = self.view.pack(real), self.view.pack(fake)
+        see_real, see_fake = self.view.fixed(round, "real"), self.view.fixed(round, "fake")
+        scale = self.settings.finite_difference
+        if "roth" in slopes or ("r1" in slopes and not scale):
+            real = {**real, "x": penalties.leaf(real["x"])}
+        if "roth" in slopes or ("r2" in slopes and not scale):
+            fake = {**fake, "x": penalties.leaf(fake["x"])}
+        sides = [see_real(real)], [see_fake(fake)]
+        if scale and "r1" in slopes:
+            sides[0].append(see_real(self._moved(real, round, "real")))
+        if scale and "r2" in slopes:
+            sides[1].append(see_fake(self._moved(fake, round, "fake")))
+        (real_logits, *moved_real), (fake_logits, *moved_fake) = self._judge(critic, *sides)
+        round.notes["logits"] = (real_logits.detach(), fake_logits.detach())
+        moved = {"r1": moved_real, "r2": moved_fake}
+        return _Judged(critic, round, real, fake, see_real, see_fake, real_logits, fake_logits, moved)
 
-    def _slopes(self, due: dict[str, float], sides: dict[str, tuple[Tensor, Tensor]], round: Round) -> Terms:
-        """R1 and R2 on the logits that the loss has used. Both together take one pass through D's graph."""
-        wanted = {name: side for name, side in sides.items() if name in due}
-        if not wanted:
+    def _moved(self, inputs: Inputs, round: Round, side: str) -> Inputs:
+        """Every sample a random step away, for finite differences."""
+        noise = self.view.normal(round, f"difference.{side}", inputs["x"])
+        return {**inputs, "x": inputs["x"] + self.settings.finite_difference * noise}
+
+    def _judge(
+        self, critic: Critic, real: Sequence[Inputs], fake: Sequence[Inputs]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Logits of some batches of reals and of fakes, in one pass where that changes nothing."""
+        if not self.joint:
+            return _pass(critic, real), _pass(critic, fake)
+        logits = _pass(critic, [*real, *fake])
+        return logits[: len(real)], logits[len(real) :]
+
+    def _flipped(self, judged: _Judged) -> tuple[Tensor, Tensor]:
+        """The logits as the loss gets them: some pairs have exchanged their labels."""
+        real, fake = judged.real_logits, judged.fake_logits
+        if not self.settings.flip:
+            return real, fake
+        drawn = self.view.uniform(judged.round, "flip", len(real)) < self.settings.flip
+        lies = drawn.reshape(-1, *(1,) * (real.dim() - 1))
+        return torch.where(lies, fake, real), torch.where(lies, real, fake)
+
+    def _slopes(self, judged: _Judged, due: dict[str, float]) -> Terms:
+        """Every penalty on D's slope that is due."""
+        # By a random step of each sample: no second derivative. Source: Lin et al. 2025, arXiv:2501.08316.
+        logits, scale = {"r1": judged.real_logits, "r2": judged.fake_logits}, self.settings.finite_difference
+        values: Terms = {
+            name: penalties.squared_difference(logits[name], moved, scale)
+            for name, found in judged.moved.items()
+            for moved in found
+        }
+        values |= self._gradients(judged, [name for name in ("r1", "r2", "roth") if name in due.keys() - values.keys()])
+        if "gradient_penalty" in due:
+            epsilon = self.view.uniform(judged.round, "epsilon", len(judged.real["x"]))
+            hold = judged.round.hold
+            # Held here too: the penalty is D's alone, and its slope has no business on what `r1` or `keep` look at.
+            points = penalties.between(hold(judged.real["x"]), hold(judged.fake["x"]), epsilon.to(judged.real["x"]))
+            values["gradient_penalty"] = self._norm(judged, points)
+        if "dragan" in due:
+            real = judged.round.hold(judged.real["x"])
+            epsilon = self.view.uniform(judged.round, "dragan.size", len(real))
+            row = real[0].numel() // self.view.settings.pack
+            noise = judged.round.random.uniform("dragan.noise", row).reshape(real.shape)
+            values["dragan"] = self._norm(judged, penalties.around(real, epsilon.to(real), noise.to(real)))
+        return {name: due[name] * value for name, value in values.items()}
+
+    def _gradients(self, judged: _Judged, wanted: list[str]) -> Terms:
+        """R1, R2 and Roth's penalty on the logits that the loss has used, from one pass through D's graph."""
+        sides: dict[str, tuple[Tensor, Tensor]] = {}
+        if {"r1", "roth"} & set(wanted):
+            sides["real"] = (judged.real_logits, judged.real["x"])
+        if {"r2", "roth"} & set(wanted):
+            sides["fake"] = (judged.fake_logits, judged.fake["x"])
+        if not sides:
             return {}
-        outputs, inputs = [logits.sum() for logits, _ in wanted.values()], [x for _, x in wanted.values()]
-        slopes = dict(zip(wanted, torch.autograd.grad(outputs, inputs, create_graph=True), strict=True))
-        if "r2" in slopes:
-            round.notes["fake_slope"] = slopes["r2"].detach()
-        return {name: due[name] * penalties.half_mean_square([slope]) for name, slope in slopes.items()}
+        outputs, inputs = [logits.sum() for logits, _ in sides.values()], [x for _, x in sides.values()]
+        slopes = dict(zip(sides, torch.autograd.grad(outputs, inputs, create_graph=True), strict=True))
+        if "fake" in slopes:
+            judged.round.notes["fake_slope"] = slopes["fake"].detach()
+        terms: Terms = {}
+        for name, side in (("r1", "real"), ("r2", "fake")):
+            if name in wanted:
+                terms[name] = penalties.half_mean_square([slopes[side]])
+        if "roth" in wanted:
+            logits = judged.real_logits, judged.fake_logits
+            terms["roth"] = penalties.weighted_half_mean_square(*logits, [slopes["real"]], [slopes["fake"]])
+        return terms
+
+    def _norm(self, judged: _Judged, points: Tensor) -> Tensor:
+        """E (‖∇f‖ - 1)² at some points, which share the real samples' other inputs."""
+        return penalties.norm_penalty(
+            lambda x: _full(judged.critic(**judged.see_real({**judged.real, "x": x}))), points
+        )
+
+    def _others(self, judged: _Judged) -> Terms:
+        """What needs no slope: logits near their running means, the same for a nudged sample, weights apart."""
+        weights = {
+            name: weight
+            for name in ("lecam", "consistency", "orthogonal")
+            if (weight := judged.round.at(getattr(self.settings, name)))
+        }
+        terms: Terms = {}
+        if "lecam" in weights:
+            terms["lecam"] = penalties.lecam(
+                judged.real_logits, judged.fake_logits, self.average_real, self.average_fake
+            )
+        if "consistency" in weights:
+            nudged = self.view.nudge(judged.real, judged.round)
+            terms["consistency"] = penalties.consistency(
+                judged.real_logits, _full(judged.critic(**judged.see_real(nudged)))
+            )
+        if "orthogonal" in weights:
+            assert isinstance(judged.critic, nn.Module)
+            terms["orthogonal"] = penalties.orthogonal(judged.critic)
+        return {name: weights[name] * value for name, value in terms.items()}
 
     def generator(self, critic: Critic, fake: Inputs, round: Round, real: Callable[[], Inputs] | None = None) -> Terms:
         """G's terms.
@@ -97,19 +217,45 @@ class Objective(nn.Module):
             real: Gives real inputs where the loss compares with them; not called otherwise, so that nothing is read.
         """
         fake = self.view.pack(fake)
-        see_fake = self.view.fixed(round, "fake")
-        if not self.loss.relativistic:
-            return {"adversarial": self.loss.generator(critic(**see_fake(fake)))}
+        see_fake, see_real = self.view.fixed(round, "fake"), self.view.fixed(round, "real")
+        matching = round.at(self.settings.feature_matching)
+        if not (self.loss.relativistic or matching):
+            return {"adversarial": self.loss.generator(_full(critic(**see_fake(fake))))}
         if real is None:
             raise error("E-SET-02", reason=f"this system gives no real samples to '{self.loss.name}'", system="")
-        see_real = self.view.fixed(round, "real")
-        real_logits, fake_logits = self._judge(critic, see_real(self.view.pack(real())), see_fake(fake))
-        return {"adversarial": self.loss.generator(fake_logits, real_logits)}
+        seen = see_real(self.view.pack(real())), see_fake(fake)
+        if self.loss.relativistic:
+            (real_logits,), (fake_logits,) = self._judge(critic, seen[:1], seen[1:])
+            terms = {"adversarial": self.loss.generator(fake_logits, real_logits)}
+        else:
+            terms = {"adversarial": self.loss.generator(_full(critic(**seen[1])))}
+        if matching:
+            features = [_full(critic.features(**inputs)) for inputs in seen]  # type: ignore[attr-defined]  # every D has
+            terms["feature_matching"] = matching * losses.feature_matching(*features)
+        return terms
 
     def after(self, round: Round, discriminator: nn.Module) -> None:
-        """After D's update: the bound on its weights."""
+        """After D's update: the bound on its weights, the pool of old fakes, running means."""
         if self.settings.clip:
             penalties.clip_weights(discriminator, self.settings.clip)
+        self.view.remember(round)
+        if self.settings.lecam != 0:
+            real_logits, fake_logits = round.notes["logits"]
+            self.average_real.lerp_(real_logits.mean(), 1 - _MEMORY)
+            self.average_fake.lerp_(fake_logits.mean(), 1 - _MEMORY)
+
+
+def _pass(critic: Critic, batches: Sequence[Inputs]) -> list[Tensor]:
+    """Logits of batches that D sees at once: layers that change with each pass are the same for all."""
+    if len(batches) == 1:
+        return [_full(critic(**batches[0]))]
+    joined = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+    return list(_full(critic(**joined)).split([len(each["x"]) for each in batches]))  # type: ignore[no-untyped-call]
+
+
+def _full(values: Tensor) -> Tensor:
+    """Logits and features in full precision: losses and their means are taken there."""
+    return values.float() if values.dtype == torch.bfloat16 else values
 
 
 class OnePass(Objective):
@@ -121,9 +267,18 @@ class OnePass(Objective):
     Needs a D without batch statistics and simultaneous turns.
     """
 
-    def __init__(self, settings: ObjectiveSettings, view: ViewSettings) -> None:
-        super().__init__(settings, view, joint=True)
-        assert settings.loss == "relativistic_paired"
+    def __init__(
+        self, settings: ObjectiveSettings, view: ViewSettings, *, joint: bool = True, row: Inputs | None = None
+    ) -> None:
+        super().__init__(settings, view, joint=joint, row=row)
+        assert self.allows(settings, view)
+
+    @staticmethod
+    def allows(settings: ObjectiveSettings, view: ViewSettings) -> bool:
+        """Whether the gradient on the fakes comes from the paired loss and R2 alone."""
+        others = ("roth", "lecam", "flip", "feature_matching", "finite_difference")
+        plain = all(getattr(settings, name) == 0 for name in others) and not view.replay
+        return settings.loss == "relativistic_paired" and plain
 
     def discriminator(self, critic: Critic, real: Inputs, fake: Inputs, round: Round) -> Terms:
         """D's terms; the gradient on the fakes is kept for `generator`."""

@@ -1,9 +1,10 @@
-"""What a training will be, before it begins: how many steps, how often to save, how many threads."""
+"""What a training will be, before it begins: steps, precision, how often to save, threads."""
 
 import os
 import statistics
 import time
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -26,6 +27,13 @@ _PER_KERNEL, _PER_FLOP = 6e-6, 1 / 50e9
 2026-11-24 on one core of a Zen 4 server). They turn a budget into a step count that is the same on every machine."""
 
 
+Precision = Literal["float32", "bf16"]
+_COMPARED = 2.0
+"""CPU seconds of a comparison of precisions."""
+_WORTH = 0.9
+"""Part of the time under which fewer digits pay; small networks lose as much to casts as they gain."""
+
+
 def budget(spec: DataSpec) -> float:
     """CPU seconds that the default training on this data is meant to take."""
     name = spec.name.split(":")[0]
@@ -38,7 +46,7 @@ def default_steps(make: Callable[[], Engine], spec: DataSpec) -> int:
     Args:
         make: Builds an engine that may be thrown away.
     """
-    engine = make()
+    engine = _midway(make())
     with _untraced():
         rounds = _cycle(engine)
         with _Work() as work:
@@ -75,6 +83,12 @@ class _untraced:
         torch.default_generator.set_state(self._state)
 
 
+def _midway(engine: Engine) -> Engine:
+    """In the middle of its run, where a round is what most rounds are: the first ones may be longer (`wgan`)."""
+    engine.step = engine.steps // 2 + 1
+    return engine
+
+
 def _cycle(engine: Engine) -> int:
     """Rounds after which lazy penalties have been due once."""
     return int(engine.system.settings.objective.every)
@@ -86,18 +100,57 @@ def steps_in(seconds: float, make: Callable[[], Engine]) -> int:
     The cost is the median over cycles of lazy penalties, in process CPU time ÷ threads, from at most 2 s or 5 % of the
     budget.
     """
-    engine = make()
+    engine = _midway(make())
     cycle, threads = _cycle(engine), torch.get_num_threads()
     costs: list[float] = []
     with _untraced():
         end = time.process_time() + min(2.0, 0.05 * seconds) * threads
         while not costs or time.process_time() < end:
-            begun = time.process_time()
-            for _ in range(cycle):
-                engine.round()
-            costs.append((time.process_time() - begun) / threads / cycle)
-    # The first cycle warms caches up and allocates; it counts only where there is no other.
-    return max(int(seconds / statistics.median(costs[1:] or costs)), 1)
+            costs.append(_cost(engine, cycle) / threads)
+    return max(int(seconds / _usual(costs)), 1)
+
+
+def _cost(engine: Engine, rounds: int) -> float:
+    """Process CPU seconds of a round."""
+    begun = time.process_time()
+    for _ in range(rounds):
+        engine.round()
+    return (time.process_time() - begun) / rounds
+
+
+def _usual(costs: list[float]) -> float:
+    """The median. The first cycle warms caches up and allocates; it counts only where there is no other."""
+    return statistics.median(costs[1:] or costs)
+
+
+def halves() -> bool:
+    """Whether this processor multiplies bfloat16 numbers itself; elsewhere they are converted, which never pays."""
+    # Not every torch that ganworks works with can be asked.
+    able: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(yes for name, yes in able.items() if name.endswith("bf16"))
+
+
+def faster(make: Callable[[Precision], Engine]) -> tuple[Precision, str]:
+    """The precision in which this game costs less here, and why in a sentence.
+
+    Two engines that are thrown away play cycles of lazy penalties, in turns, and their process CPU time is compared.
+
+    Args:
+        make: Builds an engine with a precision, on the run's data and seed.
+    """
+    if not halves():
+        return "float32", "precision float32: this processor has no bf16"
+    engines = _midway(make("float32")), _midway(make("bf16"))
+    cycle, threads = _cycle(engines[0]), torch.get_num_threads()
+    costs: tuple[list[float], ...] = ([], [])
+    with _untraced():
+        end = time.process_time() + _COMPARED * threads
+        while not costs[0] or time.process_time() < end:
+            for engine, spent in zip(engines, costs, strict=True):
+                spent.append(_cost(engine, cycle) / threads)
+    whole, half = (1e3 * _usual(spent) for spent in costs)
+    chosen: Precision = "bf16" if half < _WORTH * whole else "float32"
+    return chosen, f"precision {chosen}: a step takes {whole:.3g} ms in float32 and {half:.3g} ms with bf16"
 
 
 def pace(settings: RunSettings, steps: int) -> Pace:

@@ -12,11 +12,12 @@ from ganworks import data as datasets
 from ganworks import model, plan, scoring, systems
 from ganworks.data import pictures
 from ganworks.data.dataset import DataSet
-from ganworks.errors import error, in_a_shell
+from ganworks.data.spec import DataSpec
+from ganworks.errors import UsageError, error, in_a_shell
 from ganworks.metrics.score import Score
 from ganworks.objective import loss_of
 from ganworks.random import key
-from ganworks.settings import RunSettings, build, dump, fit, merge, nested, read
+from ganworks.settings import GameSettings, RunSettings, build, dump, fit, merge, nested, read
 from ganworks.training import checkpoint
 from ganworks.training.building import compare, laid_out
 from ganworks.training.engine import Engine
@@ -24,6 +25,8 @@ from ganworks.training.folder import RunFolder, create_next, differences, surrou
 from ganworks.training.loop import Loop, Stopped, Watcher
 
 _GRID = 64
+_ROWS, _COLUMNS = 8, 16
+"""The grid of a system that takes labels: a column for each class, as far as they fit."""
 _REAL_POINTS = 2_500
 _MEASURED = 1_000
 """Horizon of an engine that is built to be measured and thrown away."""
@@ -81,10 +84,25 @@ class Session:
         self.run = run
         self.given = given
         self.made = systems.get(run.system)
-        loss_of(build(self.made.Settings, given, system=run.system, where=where).objective)
+        loss_of(self._judged(where).objective)
         self.data: DataSet | None = None
         self.engine: Engine | None = None
+        self.notes: list[str] = []
+        self._precision: plan.Precision | None = None
         self._model: model.Model | None = None
+
+    def _judged(self, where: str) -> GameSettings:
+        """The settings as they are before the data is known, which may want others than the paper's.
+
+        So values that do not go together are refused here only where they do so on every kind of data.
+        """
+        name, made = self.run.system, self.made
+        shapes = {"points": (2,), "images": (1, 32, 32)}
+        for kind in made.accepts:
+            with contextlib.suppress(UsageError):
+                suited = made.suited(DataSpec(kind=kind, shape=shapes.get(kind, (1,)), count=1))
+                return build(made.Settings, suited, self.given, system=name, where=where)
+        return build(made.Settings, self.given, system=name, where=where)
 
     def open(self, data: Any, held_out: Any = None) -> DataSet:
         """Open the data, if the system can play with it."""
@@ -97,10 +115,15 @@ class Session:
         self.data = opened
         return opened
 
-    def new_engine(self, steps: int = _MEASURED) -> Engine:
-        """A fresh engine. Initial weights and `prepare` have keys of their own; the default generator is left alone."""
+    def new_engine(self, steps: int = _MEASURED, precision: plan.Precision | None = None) -> Engine:
+        """A fresh engine. Initial weights and `prepare` have keys of their own; the default generator is left alone.
+
+        Args:
+            steps: The horizon of its schedules.
+            precision: Instead of the one in the settings, or of the one that has been chosen for `auto`.
+        """
         assert self.data is not None
-        settings = build(self.made.Settings, self.made.suited(self.data.spec), self.given, system=self.run.system)
+        settings = self._settings(precision or self._precision)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(key(self.run.seed, "init"))
             system = laid_out(self.made(settings, self.data.spec))
@@ -111,11 +134,31 @@ class Session:
     def begin(self, steps: int | None = None, time: float | None = None) -> Engine:
         """The engine of this run, at step 0. Neither steps nor time given: as many steps as suit the data."""
         assert self.data is not None
+        self._choose_precision()
         if steps is None:
-            steps = plan.default_steps(self.new_engine, self.data.spec) if time is None else self.steps_in(time)
+            steps = self._default_steps() if time is None else self.steps_in(time)
         self.run = self.run.model_copy(update={"steps": steps})
         self.engine, self._model = self.new_engine(steps), None
         return self.engine
+
+    def _choose_precision(self) -> None:
+        """Measure where the settings leave it open. What is chosen stands in the run's settings: a resume takes it."""
+        self._precision, self.notes = None, []
+        if self._settings().precision == "auto":
+            self._precision, note = plan.faster(lambda precision: self.new_engine(precision=precision))
+            self.notes.append(note)
+
+    def _settings(self, precision: plan.Precision | None = None) -> GameSettings:
+        """What was given, over what suits the data, over the system's defaults."""
+        assert self.data is not None
+        chosen = {"precision": precision} if precision else {}
+        layers = self.made.suited(self.data.spec), self.given, chosen
+        return build(self.made.Settings, *layers, system=self.run.system)
+
+    def _default_steps(self) -> int:
+        """As many in every precision: counted in float32."""
+        assert self.data is not None
+        return plan.default_steps(lambda: self.new_engine(precision="float32"), self.data.spec)
 
     def steps_in(self, seconds: float) -> int:
         """How many steps of this game fit into so much training time."""
@@ -134,12 +177,20 @@ class Session:
         self._model = None
 
     def draw(self, path: Path) -> None:
-        """Write a sample grid. The latents are always the same, so that grids can be compared."""
+        """Write a sample grid. The latents are always the same, so that grids can be compared.
+
+        Where the system takes labels, pictures have a column for each class and points a colour.
+        """
         assert self.data is not None
         if self.data.spec.kind == "points":
             real = self.data.rows(torch.arange(min(_REAL_POINTS, len(self.data))))["x"]
             limits = pictures.limits_of(real)
-            picture = pictures.points_picture(self.model.sample(_REAL_POINTS), real, limits=limits)
+            drawn = self.model.draw(_REAL_POINTS)
+            picture = pictures.points_picture(drawn["x"], real, limits=limits, label=drawn.get("label"))
+        elif "label" in self.made.conditions:
+            classes = torch.tensor(self.data.spec.class_weights).nonzero()[:_COLUMNS, 0]
+            label = classes.repeat(_ROWS)
+            picture = pictures.grid(self.model.sample(len(label), label=label), columns=len(classes))
         else:
             picture = pictures.grid(self.model.sample(_GRID), columns=8)
         pictures.write_png(path, picture)
@@ -249,8 +300,9 @@ def conduct(session: Session, order: Order, watchers: Sequence[Watcher]) -> Resu
         else:
             created = RunFolder.create(order.run, settings, surroundings(threads), files)
         line = f"{session.run.system} on {spec.name}: {spec.count} {spec.kind}, {engine.steps} steps of "
+        notes = [f"{line}{engine.system.settings.batch}", *session.notes, *data.note]
         with created as run:
-            return session.play(run, engine.steps, watchers, [f"{line}{engine.system.settings.batch}", *data.note])
+            return session.play(run, engine.steps, watchers, notes)
 
 
 def resume(

@@ -107,22 +107,36 @@ class LatentSettings(Settings):
 
 
 class ObjectiveSettings(Settings):
-    """The adversarial loss and its penalties. A weight of 0 switches a term off."""
+    """The adversarial loss, its penalties and remedies. A weight of 0 switches a term off; weights may be schedules."""
 
     loss: str = Field("non_saturating", description="adversarial loss, one of ganworks.losses.names()")
-    r1: Weight = Field(0.0, description="weight of ½E|∇f(x)|² on real samples")
-    r2: Weight = Field(0.0, description="weight of ½E|∇f(G)|² on fake samples")
-    gradient_penalty: Weight = Field(0.0, description="weight of E(|∇f| - 1)² between real and fake")
+    r1: Rate = Field(0.0, description="weight of ½E|∇f(x)|² on real samples")
+    r2: Rate = Field(0.0, description="weight of ½E|∇f(G)|² on fake samples")
+    finite_difference: Weight = Field(
+        0.0, description="σ of the random steps by which r1 and r2 are measured; 0: by exact gradients"
+    )
+    gradient_penalty: Rate = Field(0.0, description="weight of E(|∇f| - 1)² between real and fake")
+    dragan: Rate = Field(0.0, description="weight of E(|∇f| - 1)² around real samples")
+    roth: Rate = Field(0.0, description="weight of ½(E(1 - D(x))²|∇f(x)|² + E D(G)²|∇f(G)|²)")
+    lecam: Rate = Field(0.0, description="weight of the distance of logits from the other side's running mean")
+    consistency: Rate = Field(0.0, description="weight of E(f(x) - f(Tx))² on real samples, T a small shift")
+    orthogonal: Rate = Field(0.0, description="weight of ½|WWᵀ∘(1 - I)|² over D's weights")
+    feature_matching: Rate = Field(0.0, description="weight of |E φ(x) - E φ(G)|² in G's loss, φ D's features")
     clip: Weight = Field(0.0, description="bound on every weight of the discriminator")
     real_target: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0, description="D's target for real samples (one-sided label smoothing; cross-entropy losses)"
     )
-    every: Count = Field(1, description="penalties on every k-th update of D only, with weight × k")
+    flip: Share = Field(0.0, description="share of D's pairs whose labels real and fake are exchanged")
+    every: Count = Field(1, description="penalties on D's slope on every k-th update of D only, with weight × k")
 
     @property
     def penalised(self) -> bool:
         """Whether a penalty looks at each sample's slope of D: batch norm in D would mix them."""
-        return any((self.r1, self.r2, self.gradient_penalty))
+        return any(getattr(self, name) != 0 for name in SLOPES)
+
+
+SLOPES = ("r1", "r2", "gradient_penalty", "dragan", "roth")
+"""Penalties on D's slope with respect to its input."""
 
 
 class ViewSettings(Settings):
@@ -130,13 +144,15 @@ class ViewSettings(Settings):
 
     noise: Rate = Field(0.0, description="standard deviation of instance noise, annealable")
     pack: Count = Field(1, description="samples that D judges together")
+    replay: Annotated[int, Field(ge=0)] = Field(0, description="old fakes kept, of which D sees one half of the time")
 
 
 class TurnSettings(Settings):
     """Who moves, and how often."""
 
-    discriminator: Count = Field(1, description="updates of D in a round")
-    generator: Count = Field(1, description="updates of G in a round")
+    discriminator: Count = Field(1, description="updates of D in a round, or epochs")
+    generator: Count = Field(1, description="updates of G in a round, or epochs")
+    unit: Literal["updates", "epochs"] = Field("updates", description="what the two count")
     unroll: Annotated[int, Field(ge=0)] = Field(0, description="updates of D that G looks ahead")
     simultaneous: bool = Field(False, description="gradients of both at the same weights, then both updates")
 
@@ -144,7 +160,7 @@ class TurnSettings(Settings):
     def _order(self) -> "TurnSettings":
         if self.unroll and self.simultaneous:
             raise ValueError("turns.unroll looks ahead in alternating turns: set turns.simultaneous = false")
-        if self.simultaneous and (self.discriminator, self.generator) != (1, 1):
+        if self.simultaneous and (self.discriminator, self.generator, self.unit) != (1, 1, "updates"):
             raise ValueError("players who move at once make one update each: set turns.simultaneous = false")
         return self
 
@@ -163,12 +179,16 @@ class PlayerSettings(Settings):
     lr: Rate = Field(2e-4, description="learning rate, 0 or more; may be a schedule")
     betas: Betas = Field((0.5, 0.999), description="Adam's β₁ and β₂; RMSprop takes β₂ as its decay")
     width: Count = Field(64, description="channels or units of a hidden layer")
+    spectral_norm: bool = Field(False, description="every layer's weight divided by its largest singular value")
 
 
 class GameSettings(Settings):
     """What every adversarial system can be told. Each system gives its paper's defaults."""
 
     batch: Count = Field(64, description="samples of one update")
+    precision: Literal["float32", "bf16", "auto"] = Field(
+        "float32", description="numbers in a player's loss; auto: measured before step 0, the faster one"
+    )
     latent: LatentSettings = LatentSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
     view: ViewSettings = ViewSettings()

@@ -1,7 +1,10 @@
-"""What the discriminator sees, the same for real and fake and in every player's turn: instance noise and packing."""
+"""What the discriminator sees: instance noise and packing, the same for real and fake and in every player's turn; and
+old fakes beside new ones.
+"""
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor, nn
 
 from ganworks.round import Round
@@ -10,16 +13,37 @@ from ganworks.settings import ViewSettings
 Inputs = Mapping[str, Tensor]
 See = Callable[[Inputs], Inputs]
 
+_SHIFT = 8
+"""A nudge moves a picture by at most its size divided by this: 3 of 28 pixels."""
+_JITTER = 0.01
+"""A nudge moves a point by so much of the batch's standard deviation."""
+
 
 class View(nn.Module):
     """Named inputs on their way to the discriminator. First `pack`, then one `fixed` draw per side of an update.
 
     Penalties are taken with respect to what `pack` returns and look through the same draw as the loss.
+
+    Args:
+        settings: What is done to them.
+        row: One row of each input, for its shape and type; needed where old fakes are kept.
     """
 
-    def __init__(self, settings: ViewSettings) -> None:
+    def __init__(self, settings: ViewSettings, row: Inputs | None = None) -> None:
         super().__init__()
         self.settings = settings
+        if settings.replay:
+            assert row is not None, "a pool must know what it keeps"
+            self.pool = Pool(settings.replay, row)
+
+    def replay(self, fake: Inputs, round: Round) -> Inputs:
+        """New fakes, some of them exchanged for old ones; in D's turn only."""
+        return self.pool.exchange(fake, round) if self.settings.replay else fake
+
+    def remember(self, round: Round) -> None:
+        """After D's update: keep some of the fakes that were new in it."""
+        if self.settings.replay:
+            self.pool.store(round)
 
     def pack(self, inputs: Inputs) -> Inputs:
         """Join `pack` neighbouring rows into one sample: (B, C, ...) → (B / m, m · C, ...), labels (B / m, m).
@@ -45,10 +69,84 @@ class View(nn.Module):
 
         def see(inputs: Inputs) -> Inputs:
             x = inputs["x"]
-            row = x[0].numel() // self.settings.pack
-            drawn = f"noise.{side}.{row}"
+            drawn = f"noise.{side}.{x[0].numel()}"
             if drawn not in round.notes:
-                round.notes[drawn] = round.random.normal(f"noise.{side}", row)
-            return {**inputs, "x": x + std * round.notes[drawn].reshape(x.shape).to(x)}
+                round.notes[drawn] = self.normal(round, f"noise.{side}", x)
+            return {**inputs, "x": x + std * round.notes[drawn]}
 
         return see if std else lambda inputs: inputs
+
+    def normal(self, round: Round, name: str, like: Tensor) -> Tensor:
+        """Standard normal numbers for packed samples, from a named stream."""
+        row = like[0].numel() // self.settings.pack
+        return round.random.normal(name, row).reshape(like.shape).to(like)
+
+    def uniform(self, round: Round, name: str, count: int) -> Tensor:
+        """(count,) uniform numbers in [0, 1), one a packed sample, from a named stream."""
+        return round.random.uniform(name)[:: self.settings.pack][:count]
+
+    def nudge(self, inputs: Inputs, round: Round) -> Inputs:
+        """Samples that mean the same and are not the same.
+
+        Pictures are moved by a few pixels, edges repeated; points by 1 % of the batch's standard deviation.
+
+        Source: Zhang et al. 2020, section 3.1; without its flips, which change the meaning of letters and digits.
+        """
+        x = inputs["x"]
+        if x.dim() != 4:
+            return {**inputs, "x": x + _JITTER * x.detach().std() * self.normal(round, "nudge", x)}
+        rows, columns = (
+            _moved(size, round.random.integers(name, 2 * (size // _SHIFT) + 1)[:: self.settings.pack])
+            for name, size in (("nudge.rows", x.shape[2]), ("nudge.columns", x.shape[3]))
+        )
+        each = torch.arange(len(x))[:, None, None]
+        return {**inputs, "x": x.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)}
+
+
+def _moved(size: int, step: Tensor) -> Tensor:
+    """(B, size) positions that are read after a move; those beyond an edge read the edge."""
+    return (torch.arange(size) + step[:, None] - size // _SHIFT).clamp(0, size - 1)
+
+
+class Pool(nn.Module):
+    """Old fakes. Each new fake is exchanged for an old one with probability ½, and then takes its place.
+
+    D's loss reads the pool, `store` writes it after the update: a refused update leaves it as it was.
+    Source: Shrivastava et al. 2017, section 2.3.
+
+    Args:
+        capacity: Fakes it holds.
+        row: One row of each input.
+    """
+
+    kept: list[str]
+    filled: Tensor
+
+    def __init__(self, capacity: int, row: Inputs) -> None:
+        super().__init__()
+        self.kept = list(row)
+        for name, one in row.items():
+            self.register_buffer(name, one.new_zeros(capacity, *one.shape))
+        self.register_buffer("filled", torch.zeros(capacity, dtype=torch.bool))
+
+    def exchange(self, fake: Inputs, round: Round) -> Inputs:
+        """Fakes (B, ...) with some old ones among them; rows beyond the pool's capacity stay as they are."""
+        capacity, count = len(self.filled), len(fake["x"])
+        places = torch.randperm(capacity, generator=round.random.stream("replay.place"))[:count]
+        chosen = round.random.uniform("replay.choice")[: len(places)] < 0.5
+        old = chosen & self.filled[places]
+        enters = old | ~self.filled[places]
+        new = {name: fake[name][: len(places)] for name in self.kept}
+        round.notes["replay"] = (places[enters], {name: rows[enters].detach() for name, rows in new.items()})
+        mixed = {
+            name: torch.where(old.reshape(-1, *(1,) * (rows.dim() - 1)), self.get_buffer(name)[places].to(rows), rows)
+            for name, rows in new.items()
+        }
+        return {name: torch.cat([rows, fake[name][len(places) :]]) for name, rows in mixed.items()}
+
+    def store(self, round: Round) -> None:
+        """After an accepted update."""
+        places, new = round.notes["replay"]
+        for name, rows in new.items():
+            self.get_buffer(name)[places] = rows.to(self.get_buffer(name))
+        self.filled[places] = True

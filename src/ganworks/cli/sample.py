@@ -28,6 +28,7 @@ def sample(
     Examples:
       ganworks sample runs/digits-0001 -n 64 --seed 1 --out samples
       ganworks sample my-gan -n 1000 --out data --format npz
+      ganworks sample my-gan --label 7 --out sevens
 
     Parameters
     ----------
@@ -40,7 +41,8 @@ def sample(
     out
         A new or empty folder.
     label
-        One class only, by its name or number.
+        One class only, by its name or number, where the system takes labels. Without it they are drawn as the data has
+        them, and written beside the samples.
     form
         One file a sample (points: one .npy), or a single array.
     """
@@ -51,6 +53,8 @@ def sample(
 
     gan = GAN.load(model)
     given = None if label is None else writer.label_index(gan.spec, label)
-    writer.write(gan.sample(number, seed=seed, label=given), out, form)
+    drawn = gan.draw(number, seed=seed, label=given)
+    names = [gan.spec.classes[each] for each in drawn["label"].tolist()] if "label" in drawn else []
+    writer.write(drawn["x"], out, form, names)
     output.result({"out": out, "samples": number, "seed": seed}, lambda: [f"{number} samples in {out}"])
     return 0

@@ -6,7 +6,8 @@ import secrets
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+import torch
+from jaxtyping import Float, Int64, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -14,8 +15,20 @@ from torch import Tensor
 PADDING = 2
 """Pixels around every image of a grid."""
 
-# Okabe and Ito's blue: told apart from grey by every kind of colour vision.
-_FAKE = np.array([0, 114, 178], dtype=np.float64)
+# Okabe and Ito's colours: told apart from each other and from grey by every kind of colour vision.
+_FAKE = np.array(
+    [
+        [0, 114, 178],
+        [230, 159, 0],
+        [0, 158, 115],
+        [213, 94, 0],
+        [86, 180, 233],
+        [204, 121, 167],
+        [0, 0, 0],
+        [240, 228, 66],
+    ],
+    dtype=np.float64,
+)
 _REAL = np.array([150, 150, 150], dtype=np.float64)
 _FRAME = 200
 _GAP = 64
@@ -106,8 +119,9 @@ def points_picture(
     real: Float[Tensor, "m d"] | None = None,
     size: int = 512,
     limits: Limits | None = None,
+    label: Int64[Tensor, " n"] | None = None,
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """Draw generated points in blue over real ones in grey.
+    """Draw generated points in blue, or by their label in eight colours, over real ones in grey.
 
     Args:
         points: Generated points. Two coordinates are drawn (of more than two the first two); one is drawn against its
@@ -115,6 +129,7 @@ def points_picture(
         real: Real points, drawn under them.
         size: Height and width in pixels.
         limits: Left, right, bottom and top; None takes `limits_of` the real points, or of `points` without them.
+        label: The class of each generated point.
     """
     limits = limits or limits_of(points if real is None else real)
     dot = size / 512
@@ -123,7 +138,10 @@ def points_picture(
     canvas[_MARGIN - 1 : size - _MARGIN + 1, [_MARGIN - 1, -_MARGIN]] = _FRAME
     if real is not None:
         canvas = _lay(canvas, real, limits, 2.8 * dot, 0.4, _REAL)
-    return _lay(canvas, points, limits, 1.8 * dot, 0.6, _FAKE).round().astype(np.uint8)
+    color = torch.zeros(len(points)).long() if label is None else label % len(_FAKE)
+    for each in range(int(color.max()) + 1 if len(color) else 0):
+        canvas = _lay(canvas, points[color == each], limits, 1.8 * dot, 0.6, _FAKE[each])
+    return canvas.round().astype(np.uint8)
 
 
 def write_png(path: Path, array: UInt8[np.ndarray, "h w c"]) -> None:

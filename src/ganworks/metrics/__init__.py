@@ -1,7 +1,7 @@
 """How good a generator is: numbers from features, with their uncertainty. The first argument is the real data."""
 
 from ganworks.metrics import features
-from ganworks.metrics.classes import ClassHistogram, class_histogram
+from ganworks.metrics.classes import ClassHistogram, class_histogram, label_accuracy
 from ganworks.metrics.frechet import frechet_distance
 from ganworks.metrics.kernel import kernel_distance
 from ganworks.metrics.modes import ModeCoverage, mode_coverage
@@ -19,6 +19,7 @@ __all__ = [
     "features",
     "frechet_distance",
     "kernel_distance",
+    "label_accuracy",
     "mode_coverage",
     "names",
     "precision_recall",

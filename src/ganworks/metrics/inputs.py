@@ -1,5 +1,6 @@
 """What a metric takes: arrays or tensors, one row a sample, checked once and turned into float64."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from ganworks.errors import error
 
 Samples = Tensor | npt.NDArray[Any]
 """(N, D), numbers of any type. The shapes are checked here and not by annotation, so that the user gets our message."""
+Labels = Tensor | npt.NDArray[Any] | Sequence[int]
+"""(N,) whole numbers."""
 
 
 def rows(metric: str, name: str, values: Samples, least: int = 2) -> Float64[Tensor, "n d"]:
@@ -26,9 +29,9 @@ def rows(metric: str, name: str, values: Samples, least: int = 2) -> Float64[Ten
     """
     tensor = torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values))
     if tensor.ndim != 2 or tensor.shape[1] == 0:
-        raise _unfit(metric, f"{name} of shape (samples, numbers)", f"shape {tuple(tensor.shape)}")
+        raise unfit(metric, f"{name} of shape (samples, numbers)", f"shape {tuple(tensor.shape)}")
     if len(tensor) < least:
-        raise _unfit(metric, f"at least {least} samples in {name}", len(tensor))
+        raise unfit(metric, f"at least {least} samples in {name}", len(tensor))
     tensor = tensor.detach().to("cpu", torch.float64)
     finite = tensor.isfinite().all(1)
     if not finite.all():
@@ -42,9 +45,10 @@ def pair(metric: str, real: Samples, fake: Samples, least: int = 2) -> tuple[Ten
     checked = rows(metric, "real", real, least), rows(metric, "fake", fake, least)
     if checked[0].shape[1] != checked[1].shape[1]:
         widths = " and ".join(str(part.shape[1]) for part in checked)
-        raise _unfit(metric, "real and fake with equally many numbers per sample", widths)
+        raise unfit(metric, "real and fake with equally many numbers per sample", widths)
     return checked
 
 
-def _unfit(metric: str, needed: str, got: object) -> Exception:
+def unfit(metric: str, needed: str, got: object) -> Exception:
+    """The error for what a metric cannot take."""
     return error("E-METRIC-01", metric=metric, needed=needed, got=got)

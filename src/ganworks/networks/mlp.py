@@ -42,16 +42,20 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """From samples (B, *shape) to logits (B,)."""
+    """From samples (B, *shape) to logits (B,). `scale` multiplies what it sees, and with it the slope it can have."""
 
-    def __init__(self, shape: tuple[int, ...], width: int, depth: int, activation: Activation = leaky) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], width: int, depth: int, activation: Activation = leaky, scale: float = 1.0
+    ) -> None:
         super().__init__()
+        self.scale = scale
         self.body = layers([math.prod(shape), *[width] * depth], activation)
         self.head = nn.Linear(width, 1)
 
     def features(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, "b f"]:
         """What the last layer judges."""
-        return self.body(x.flatten(1))
+        x = x.flatten(1)
+        return self.body(x if self.scale == 1 else x * self.scale)
 
     def forward(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, " b"]:
         return self.head(self.features(x)).squeeze(1)
@@ -86,6 +90,14 @@ def he(module: nn.Module, gain: float = 1.0, slope: float = 0.2) -> None:
             nn.init.normal_(layer.weight, 0.0, gain * math.sqrt(2 / ((1 + slope**2) * fan_in)))
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def orthogonal(module: nn.Module, gain: float) -> None:
+    """Orthogonal weights times a gain, biases 0, for every linear layer inside. Source: Saxe et al. 2013."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.orthogonal_(layer.weight, gain)
+            nn.init.zeros_(layer.bias)
 
 
 def output_for(kind: str) -> nn.Module:

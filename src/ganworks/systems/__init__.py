@@ -10,7 +10,18 @@ from ganworks.registry import suggestion
 if TYPE_CHECKING:
     from ganworks.game import System
 
-_BUILT_IN = {"r3gan": "R3GAN", "gan": "OriginalGAN", "dcgan": "DCGAN", "wgan_gp": "WGANGP"}
+_BUILT_IN = {
+    "r3gan": "R3GAN",
+    "gan": "OriginalGAN",
+    "dcgan": "DCGAN",
+    "lsgan": "LSGAN",
+    "wgan": "WGAN",
+    "wgan_gp": "WGANGP",
+    "sngan": "SNGAN",
+    "unrolled": "Unrolled",
+    "conditional": "Conditional",
+    "semisupervised": "SemiSupervised",
+}
 
 
 def names() -> list[str]:

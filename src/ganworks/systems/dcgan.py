@@ -14,7 +14,6 @@ from pydantic import Field
 from ganworks.adversarial import Adversarial
 from ganworks.data.spec import DataSpec
 from ganworks.networks import convolutional
-from ganworks.objective import Objective
 from ganworks.settings import GameSettings, LatentSettings
 
 
@@ -36,10 +35,9 @@ class DCGAN(Adversarial):
 
     def __init__(self, settings: DCGANSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
-        self.generator = convolutional.Generator(settings.latent.size, settings.generator.width, data.shape)
-        packed = (settings.view.pack * data.shape[0], *data.shape[1:])
         norm = not settings.objective.penalised
-        self.discriminator = convolutional.Discriminator(settings.discriminator.width, packed, norm=norm)
-        convolutional.initialize(self)
+        generator = convolutional.Generator(settings.latent.size, settings.generator.width, data.shape)
+        discriminator = convolutional.Discriminator(settings.discriminator.width, self.packed(), norm=norm)
+        convolutional.initialize(generator, discriminator)
         # Batch statistics of reals and fakes must not mix: two forward passes, as in the authors' code.
-        self.objective = Objective(settings.objective, settings.view, joint=False)
+        self.set_up(generator, discriminator, joint=False)

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from ganworks.adversarial import Adversarial
 from ganworks.data.spec import DataSpec
+from ganworks.errors import error
 from ganworks.networks import mlp
-from ganworks.objective import Objective
 from ganworks.settings import GameSettings, LatentSettings, PlayerSettings
 
 
@@ -76,13 +76,17 @@ class OriginalGAN(Adversarial):
 
     def __init__(self, settings: OriginalGANSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
-        z, pack = settings.latent.size, settings.view.pack
         points = data.kind == "points"
+        if settings.objective.finite_difference and not points:
+            reason = "D's dropout differs between the two points of objective.finite_difference"
+            raise error("E-SET-02", reason=reason, system=self.name)
+        z, widths = settings.latent.size, (settings.generator.width, settings.discriminator.width)
         output = mlp.output_for(data.kind)
-        self.generator = mlp.Generator(z, settings.generator.width, 3 if points else 2, data.shape, nn.ReLU, output)
-        width, shape = settings.discriminator.width, (pack * data.shape[0], *data.shape[1:])
-        self.discriminator = mlp.Discriminator(shape, width, 3) if points else MaxoutDiscriminator(shape, width)
-        self.objective = Objective(settings.objective, settings.view, joint=points)
+        judge = (
+            mlp.Discriminator(self.packed(), widths[1], 3) if points else MaxoutDiscriminator(self.packed(), widths[1])
+        )
+        generator = mlp.Generator(z, widths[0], 3 if points else 2, data.shape, nn.ReLU, output)
+        self.set_up(generator, judge, joint=points)
 
     @classmethod
     def suited(cls, data: DataSpec) -> dict[str, Any]:

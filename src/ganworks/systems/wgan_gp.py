@@ -18,7 +18,6 @@ from torch import nn
 from ganworks.adversarial import Adversarial
 from ganworks.data.spec import DataSpec
 from ganworks.networks import convolutional, mlp
-from ganworks.objective import Objective
 from ganworks.settings import GameSettings, LatentSettings, ObjectiveSettings, PlayerSettings, TurnSettings
 
 
@@ -46,15 +45,14 @@ class WGANGP(Adversarial):
     def __init__(self, settings: WGANGPSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
         z, widths = settings.latent.size, (settings.generator.width, settings.discriminator.width)
-        packed = (settings.view.pack * data.shape[0], *data.shape[1:])
         if data.kind == "points":
-            self.generator = mlp.Generator(z, widths[0], 3, data.shape, nn.ReLU, nn.Identity())
-            self.discriminator = mlp.Discriminator(packed, widths[1], 3)
+            generator: nn.Module = mlp.Generator(z, widths[0], 3, data.shape, nn.ReLU, nn.Identity())
+            discriminator: nn.Module = mlp.Discriminator(self.packed(), widths[1], 3)
         else:
-            self.generator = convolutional.Generator(z, widths[0], data.shape)
-            self.discriminator = convolutional.Discriminator(widths[1], packed, norm=False)
-            convolutional.initialize(self)
-        self.objective = Objective(settings.objective, settings.view, joint=True)
+            generator = convolutional.Generator(z, widths[0], data.shape)
+            discriminator = convolutional.Discriminator(widths[1], self.packed(), norm=False)
+            convolutional.initialize(generator, discriminator)
+        self.set_up(generator, discriminator)
 
     @classmethod
     def suited(cls, data: DataSpec) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The engine plays a system's game: rounds, turns, updates. It knows no system by name and touches no disk."""
 
+import contextlib
 import functools
 import math
 import operator
@@ -52,11 +53,10 @@ class Engine:
         self.round_ = Round(seed, steps, batch, self._read, rows)
         self.players = system.roster
         self.movers = {name: Mover(owned(system, player), player.optimizer) for name, player in self.players.items()}
-        for mover in self.movers.values():
-            mover.attach()
         self.updates = dict.fromkeys(self.players, 0)
         self.average = Average(system, system.settings.average)
         self._stretches = _lay_out(system.phases(), steps)
+        self._half = system.settings.precision == "bf16"
 
     def _read(self) -> Batch:
         """The next batch of real data. Counting the reads is all that a resume needs."""
@@ -101,7 +101,7 @@ class Engine:
     def _in_turn(self, phase: Phase) -> dict[str, Tensor]:
         recorded: dict[str, Tensor] = {}
         for turn in phase.turns:
-            for _ in range(turn.updates):
+            for _ in range(turn.updates if isinstance(turn.updates, int) else turn.updates(self.round_)):
                 recorded |= self._update(turn)
         return recorded
 
@@ -132,9 +132,11 @@ class Engine:
             against, done = self.players[turn.against], self.updates[turn.against]
             terms = loss_after(self.system, player, against, self.round_, turn.unroll, done)
         else:
-            terms = player.loss(self.round_)
+            with torch.autocast("cpu", torch.bfloat16) if self._half else contextlib.nullcontext():
+                terms = player.loss(self.round_)
         total = functools.reduce(operator.add, terms.values())
         mover = self.movers[player.name]
+        assert total.dtype == mover.flat.dtype, f"{player.name}'s terms are in half precision: cast the logits"
         mover.flat.zero_()
         torch.autograd.backward(total, inputs=[*mover.tensors, *self.round_.kept], retain_graph=retain)
         return terms

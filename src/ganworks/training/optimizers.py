@@ -1,43 +1,58 @@
-"""One player's weights, their flat gradient and the rule that moves them."""
+"""One player's weights and gradients as one buffer each, and the rule that moves them."""
 
 import torch
 from torch import Tensor, nn
 
 from ganworks.settings import PlayerSettings
 
+_ALIGNED = 16
+"""Every weight starts at a multiple of so many numbers: a cache line of float32, which kernels like."""
+
 
 class Mover:
-    """A player's parameters with one flat gradient buffer and one optimizer.
+    """A player's parameters in one flat buffer, their gradient in another, and one optimizer of the two.
 
-    Every gradient is a view of one buffer, zeroed before each backward: a missing gradient is zero everywhere, and the
-    finite check works on one tensor. The views have their weight's strides, for fused optimizers trust them.
+    A weight is a view of its buffer and keeps its strides; its gradient and its moments have the same place in theirs.
+    So a gradient that is missing is zero everywhere, the finite check works on one tensor, and a step of the optimizer
+    is one call, however many weights there are and whatever their layout: fused rules copy what is not contiguous, and
+    train wrongly, without an error, where weight and moments differ in strides.
 
     Args:
-        parameters: What the player moves, by name.
+        parameters: What the player moves, by name. A weight has one owner, and so one mover.
         settings: Rule, learning rate (at the start) and decays.
+
+    Attributes:
+        flat: The gradient, to be zeroed before each backward. Between the weights' places it stays zero.
     """
 
     def __init__(self, parameters: dict[str, nn.Parameter], settings: PlayerSettings) -> None:
         self.parameters = parameters
         self.settings = settings
         self.tensors = list(parameters.values())
-        self.flat = torch.zeros(sum(p.numel() for p in self.tensors), dtype=self.tensors[0].dtype)
+        self._places: dict[str, int] = {}
+        end = 0
+        for name, parameter in parameters.items():
+            self._places[name] = -(-end // _ALIGNED) * _ALIGNED
+            end = self._places[name] + parameter.numel()
+        self._weights = torch.zeros(end, dtype=self.tensors[0].dtype)
+        self.flat = self._weights.grad = torch.zeros_like(self._weights)
+        for name, parameter in parameters.items():
+            parameter.data = self._part(self._weights, name).copy_(parameter.detach())
+            parameter.grad = self._part(self.flat, name)
         self.optimizer = self._fresh()
+
+    def _part(self, buffer: Tensor, name: str) -> Tensor:
+        """A weight's place in a buffer, with the weight's shape and strides."""
+        parameter = self.parameters[name]
+        return buffer.as_strided(parameter.shape, parameter.stride(), self._places[name])
 
     def _fresh(self) -> torch.optim.Optimizer:
         beta1, beta2 = self.settings.betas
         if self.settings.optimizer == "adam":
-            return torch.optim.Adam(self.tensors, betas=(beta1, beta2), fused=True)
+            return torch.optim.Adam([self._weights], betas=(beta1, beta2), fused=True)
         if self.settings.optimizer == "rmsprop":
-            return torch.optim.RMSprop(self.tensors, alpha=beta2, foreach=True)
-        return torch.optim.SGD(self.tensors, lr=1e-3, fused=True)
-
-    def attach(self) -> None:
-        """Point the weights' gradients at the flat buffer. A weight has one owner, so this is done once."""
-        offset = 0
-        for parameter in self.tensors:
-            parameter.grad = self.flat.as_strided(parameter.shape, parameter.stride(), offset)
-            offset += parameter.numel()
+            return torch.optim.RMSprop([self._weights], alpha=beta2, foreach=True)
+        return torch.optim.SGD([self._weights], lr=1e-3, fused=True)
 
     def restart(self) -> None:
         """Forget the moments: the optimizer starts anew."""
@@ -50,24 +65,26 @@ class Mover:
         self.optimizer.step()
 
     def state(self) -> dict[str, Tensor]:
-        """Moments and step counts by parameter name and slot."""
-        slots = self.optimizer.state
-        return {
-            f"{name}.{slot}": value
-            for name, parameter in self.parameters.items()
-            for slot, value in slots.get(parameter, {}).items()
-            if isinstance(value, Tensor)
-        }
+        """Moments by parameter name and slot, and the count of steps."""
+        tensors: dict[str, Tensor] = {}
+        for slot, value in self.optimizer.state[self._weights].items():
+            if not isinstance(value, Tensor):
+                continue
+            if slot == "step":
+                tensors[slot] = value
+            else:
+                tensors |= {f"{name}.{slot}": self._part(value, name) for name in self.parameters}
+        return tensors
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Take moments back, with their weight's strides: fused Adam trains wrongly, without an error, on others."""
+        """Take moments back, each to the place of its weight."""
         self.restart()
-        for name, parameter in self.parameters.items():
-            slots = {}
-            for key, value in state.items():
-                owner, slot = key.rsplit(".", 1)
-                if owner == name:
-                    like = torch.empty_like(parameter) if value.shape == parameter.shape else torch.empty_like(value)
-                    slots[slot] = like.detach().copy_(value)
-            if slots:
-                self.optimizer.state[parameter] = slots
+        slots = self.optimizer.state[self._weights]
+        for key, value in state.items():
+            if key == "step":
+                slots[key] = value.clone()
+                continue
+            name, slot = key.rsplit(".", 1)
+            if slot not in slots:
+                slots[slot] = torch.zeros_like(self._weights)
+            self._part(slots[slot], name).copy_(value)

@@ -1,10 +1,12 @@
 """Samples on disk: one file each and a sheet, or one array."""
 
+import csv
 import io
 import secrets
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -55,7 +57,13 @@ def _write_files(samples: Tensor, folder: Path) -> None:
     write_png(folder / "sheet.png", grid(samples[:SHEET], columns=8))
 
 
-def write(samples: Float[Tensor, "n ..."], out: Path, form: Format = "files") -> None:
+def _write_labels(labels: Sequence[str], path: Path) -> None:
+    lines = io.StringIO(newline="")
+    csv.writer(lines).writerows([("sample", "label"), *((f"{i:06d}", name) for i, name in enumerate(labels))])
+    path.write_bytes(lines.getvalue().encode())
+
+
+def write(samples: Float[Tensor, "n ..."], out: Path, form: Format = "files", labels: Sequence[str] = ()) -> None:
     """Write samples into a new folder; it appears whole or not at all.
 
     Args:
@@ -63,6 +71,7 @@ def write(samples: Float[Tensor, "n ..."], out: Path, form: Format = "files") ->
             `000000.png`, … and `sheet.png` with the first 64.
         out: A folder that does not exist, or is empty.
         form: `npz` writes either kind as one array called `samples` in `samples.npz`, images as they are, in [-1, 1].
+        labels: The class of each sample, where they have one: written as `labels.csv`, or as the array `label`.
 
     Raises: UsageError if the folder holds something; OSError as the disk gives it.
     """
@@ -74,9 +83,12 @@ def write(samples: Float[Tensor, "n ..."], out: Path, form: Format = "files") ->
     partial.mkdir()
     try:
         if form == "npz":
-            np.savez(partial / "samples.npz", samples=samples.numpy())
+            named: dict[str, Any] = {"label": np.array(labels)} if labels else {}
+            np.savez(partial / "samples.npz", samples=samples.numpy(), **named)
         else:
             _write_files(samples, partial)
+            if labels:
+                _write_labels(labels, partial / "labels.csv")
         partial.replace(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
