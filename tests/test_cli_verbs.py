@@ -219,6 +219,7 @@ def test_a_system_shows_every_key_with_default_range_and_meaning(capsys: pytest.
         assert settings[key]["meaning"]
     assert settings["batch"]["allowed"] == ">= 1"
     assert settings["latent.prior"]["allowed"] == "normal | uniform"
+    assert settings["objective.r1"]["allowed"] == ">= 0 or a schedule"
 
 
 @pytest.mark.parametrize("name", systems.names())

@@ -1,7 +1,7 @@
 """`ganworks systems`: the GANs there are, and every setting of one."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 from ganworks.cli.output import DEFAULT, Output, table
 
@@ -17,11 +17,13 @@ def _row(name: str) -> dict[str, Any]:
 
 def _bounds(field: Any) -> str:
     """The values a setting may take, as a person writes them."""
-    from ganworks.settings import choices
+    from ganworks.settings import Rate, choices
 
     words = choices(field.annotation)
     if words:
         return " | ".join(words)
+    if get_args(Rate)[-1] in field.metadata:
+        return ">= 0 or a schedule"
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     found = [
         f"{sign} {getattr(mark, limit)}"
