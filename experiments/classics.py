@@ -32,7 +32,7 @@ from ganworks.theory import ring
 from . import protocol
 from .processes import train
 from .record import RESULTS, ROOT, TRAIN, Arm, Record
-from .ring import POINTS, numbers, quality
+from .ring import POINTS, fresh, numbers, quality
 
 SYSTEMS = ("r3gan", "gan", "lsgan", "wgan", "wgan_gp", "sngan", "unrolled")
 SOURCES = (
@@ -120,7 +120,7 @@ def main(words: list[str], folder: Path = RESULTS) -> int:
     if options.smoke:
         name, gallery = "classics-smoke", protocol.CACHE
     record = Record(name, str(__doc__).splitlines()[0], SOURCES, {"seeds": seeds}, folder)
-    record.floor("fresh draws", lambda: quality(ring().sample(POINTS, torch.Generator().manual_seed(0))))
+    record.floor("fresh draws", fresh)
     runs = Seeds(record, seeds, gallery)
     arms = {system: runs.arms(system, system, length, f"ring_{system}.png") for system in systems}
     same = ("--steps", str(arms["unrolled"][0]["step"]), "--set", "turns.unroll=0")

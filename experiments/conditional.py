@@ -30,7 +30,7 @@ from .record import RESULTS, TRAIN, Arm, Record
 
 SOURCES = (
     *TRAIN,
-    "src/ganworks/systems/conditional.py",
+    *(f"src/ganworks/systems/{name}.py" for name in ("conditional", "r3gan")),
     "src/ganworks/metrics",
     *(f"experiments/{name}.py" for name in ("conditional", "classifier", "processes", "protocol")),
 )

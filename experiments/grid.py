@@ -12,29 +12,18 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from ganworks import metrics
 from ganworks.theory import grid
 
-from .processes import train
-from .record import RESULTS, TRAIN, Arm, Record
-from .ring import POINTS, numbers
+from .record import RESULTS, TRAIN, Record
+from .ring import fresh, measure, numbers
 
 _OURS = ("systems/r3gan.py", "metrics/modes.py")
-SOURCES = (*TRAIN, *(f"src/ganworks/{name}" for name in _OURS), "experiments/grid.py", "experiments/processes.py")
-
-
-def quality(points: Tensor) -> Arm:
-    """Mode coverage as an arm's numbers."""
-    return {"samples": len(points), **metrics.mode_coverage(points, grid())._asdict()}
-
-
-def measure(seed: int, length: tuple[str, ...]) -> Arm:
-    """Train once by the command and score the averaged generator."""
-    trained = train("grid", "--seed", str(seed), *length)
-    return trained.facts | quality(trained.gan.sample(POINTS, seed=seed))
+SOURCES = (
+    *TRAIN,
+    *(f"src/ganworks/{name}" for name in _OURS),
+    *(f"experiments/{name}.py" for name in ("grid", "ring", "processes")),
+)
+GRID = grid()
 
 
 def main(words: list[str], folder: Path = RESULTS) -> int:
@@ -45,8 +34,8 @@ def main(words: list[str], folder: Path = RESULTS) -> int:
     seeds, length = (1, ("--steps", "20")) if options.smoke else (options.seeds, ())
     name = "grid-smoke" if options.smoke else "grid"
     record = Record(name, str(__doc__).splitlines()[0], SOURCES, {"seeds": seeds}, folder)
-    record.floor("fresh draws", lambda: quality(grid().sample(POINTS, torch.Generator().manual_seed(0))))
-    arms = [record.arm(f"default, seed {seed}", partial(measure, seed, length)) for seed in range(seeds)]
+    record.floor("fresh draws", partial(fresh, GRID))
+    arms = [record.arm(f"default, seed {s}", partial(measure, "grid", GRID, s, (), length)) for s in range(seeds)]
     record.bar("modes, fewest", min(numbers(arms, "modes")), "==", 25)
     record.bar("high quality, lowest", min(numbers(arms, "high_quality")), ">=", 0.90)
     record.bar("reverse KL, highest", max(numbers(arms, "reverse_kl")), "<=", 0.01)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ganworks import metrics
-from ganworks.theory import ring
+from ganworks.theory import Mixture, ring
 
 from .processes import train
 from .record import OURS, RESULTS, Arm, Record
@@ -25,17 +25,23 @@ from .record import OURS, RESULTS, Arm, Record
 SOURCES = (*OURS, "experiments/ring.py", "experiments/processes.py")
 WITHOUT = ("objective.loss=non_saturating", "objective.r1=0", "objective.r2=0", "turns.one_pass=false")
 POINTS = 10_000
+RING = ring()
 
 
-def quality(points: Tensor) -> Arm:
+def quality(points: Tensor, density: Mixture = RING) -> Arm:
     """Mode coverage as an arm's numbers."""
-    return {"samples": len(points), **metrics.mode_coverage(points, ring())._asdict()}
+    return {"samples": len(points), **metrics.mode_coverage(points, density)._asdict()}
 
 
-def measure(seed: int, settings: tuple[str, ...], length: tuple[str, ...]) -> Arm:
+def fresh(density: Mixture = RING) -> Arm:
+    """The floor: draws of the density itself."""
+    return quality(density.sample(POINTS, torch.Generator().manual_seed(0)), density)
+
+
+def measure(name: str, density: Mixture, seed: int, settings: tuple[str, ...], length: tuple[str, ...]) -> Arm:
     """Train once by the command and score the averaged generator."""
-    trained = train("ring", "--seed", str(seed), *(word for s in settings for word in ("--set", s)), *length)
-    return trained.facts | quality(trained.gan.sample(POINTS, seed=seed))
+    trained = train(name, "--seed", str(seed), *(word for s in settings for word in ("--set", s)), *length)
+    return trained.facts | quality(trained.gan.sample(POINTS, seed=seed), density)
 
 
 def numbers(arms: list[Arm], name: str) -> list[float]:
@@ -62,10 +68,11 @@ def main(words: list[str], folder: Path = RESULTS) -> int:
     seeds, length = (1, ("--steps", "20")) if options.smoke else (options.seeds, ())
     name = "ring-smoke" if options.smoke else "ring"
     record = Record(name, str(__doc__).splitlines()[0], SOURCES, {"seeds": seeds}, folder)
-    record.floor("fresh draws", lambda: quality(ring().sample(POINTS, torch.Generator().manual_seed(0))))
-    ours = [record.arm(f"default, seed {s}", partial(measure, s, (), length)) for s in range(seeds)]
+    record.floor("fresh draws", fresh)
+    on_ring = partial(measure, "ring", RING)
+    ours = [record.arm(f"default, seed {s}", partial(on_ring, s, (), length)) for s in range(seeds)]
     same = ("--steps", str(ours[0]["step"]))  # the plan would give its cheaper updates more of them
-    without = [record.arm(f"no penalty, seed {s}", partial(measure, s, WITHOUT, same)) for s in range(seeds)]
+    without = [record.arm(f"no penalty, seed {s}", partial(on_ring, s, WITHOUT, same)) for s in range(seeds)]
     judge(record, ours, without)
     return record.finish()
 

@@ -25,13 +25,12 @@ import torch
 
 import ganworks
 from ganworks import losses
-from ganworks.theory import ring
 
 from .record import PLAY, RESULTS, Arm, Record
-from .ring import POINTS, numbers, quality
+from .ring import POINTS, fresh, numbers, quality
 
-_SYSTEM = ("networks/mlp.py", "networks/spectral.py", "systems/sngan.py", "metrics/modes.py")
-SOURCES = (*PLAY, *(f"src/ganworks/{name}" for name in _SYSTEM), "experiments/ring_table.py")
+_SYSTEM = ("networks/mlp.py", "networks/pair.py", "networks/spectral.py", "systems/sngan.py", "metrics/modes.py")
+SOURCES = (*PLAY, *(f"src/ganworks/{name}" for name in _SYSTEM), "experiments/ring_table.py", "experiments/ring.py")
 PENALTIES: dict[str, dict[str, Any]] = {
     "none": {},
     "R1": {"objective.r1": 0.1},
@@ -84,7 +83,7 @@ def main(words: list[str], folder: Path = RESULTS) -> int:
     torch.set_flush_denormal(True)
     name = "ring_table-smoke" if options.smoke else "ring_table"
     record = Record(name, str(__doc__).splitlines()[0], SOURCES, {"seeds": seeds, "steps": steps}, folder)
-    record.floor("fresh draws", lambda: quality(ring().sample(POINTS, torch.Generator().manual_seed(0))))
+    record.floor("fresh draws", fresh)
     arms: dict[tuple[str, str], list[Arm]] = {cell: [] for cell in cells()}
     for seed in range(seeds):  # seed by seed, so that a stop leaves a whole table of fewer seeds
         for loss, penalty in arms:

@@ -30,7 +30,7 @@ from ganworks.training.engine import Engine
 from .protocol import all_pictures, saved_grid
 from .record import PLAY, RESULTS, Arm, Record
 
-_OURS = ("systems/semisupervised.py", "networks/compact.py", "networks/mlp.py", "training/building.py")
+_OURS = ("systems/semisupervised.py", "networks", "training/building.py")
 SOURCES = (
     *PLAY,
     *(f"src/ganworks/{name}" for name in _OURS),

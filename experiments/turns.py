@@ -24,13 +24,12 @@ import torch
 
 import ganworks
 from ganworks import data as datasets
-from ganworks.theory import ring
 
 from .record import PLAY, RESULTS, Arm, Record
-from .ring import POINTS, numbers, quality
+from .ring import POINTS, fresh, numbers, quality
 
-_SYSTEM = ("networks/mlp.py", "systems/r3gan.py", "metrics/modes.py")
-SOURCES = (*PLAY, *(f"src/ganworks/{name}" for name in _SYSTEM), "experiments/turns.py")
+_SYSTEM = ("networks/mlp.py", "networks/pair.py", "systems/r3gan.py", "metrics/modes.py")
+SOURCES = (*PLAY, *(f"src/ganworks/{name}" for name in _SYSTEM), "experiments/turns.py", "experiments/ring.py")
 GAMES: dict[str, dict[str, Any]] = {
     "default": {},
     "no penalty": {"objective.loss": "non_saturating", "objective.r1": 0, "objective.r2": 0},
@@ -82,7 +81,7 @@ def main(words: list[str], folder: Path = RESULTS) -> int:
     torch.set_flush_denormal(True)
     name = "turns-smoke" if options.smoke else "turns"
     record = Record(name, str(__doc__).splitlines()[0], SOURCES, {"seeds": seeds, "epochs": epochs}, folder)
-    record.floor("fresh draws", lambda: quality(ring().sample(POINTS, torch.Generator().manual_seed(0))))
+    record.floor("fresh draws", fresh)
     arms: dict[tuple[str, str], list[Arm]] = {(game, unit): [] for game in GAMES for unit in TURNS}
     for seed in range(seeds):
         for game, unit in arms:

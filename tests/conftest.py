@@ -28,6 +28,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+pytest.register_assert_rewrite("house")
 torch.set_num_threads(1)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_house import SMALL, data, engine
+from house import SMALL, data, engine
 from torch import Tensor, nn
 
 import ganworks
@@ -104,7 +104,8 @@ def test_a_magnified_view_is_a_steeper_discriminator() -> None:
         points = at.clone().requires_grad_()
         return torch.autograd.grad(net(points).sum(), points)[0]
 
-    plain.eval(), magnified.eval()
+    for network in (plain, magnified):
+        network.eval()
     assert torch.allclose(slope(magnified, x), 5 * slope(plain, 5 * x), atol=1e-6)
 
 

@@ -196,14 +196,14 @@ def test_ten_samples_are_the_head_of_sixty_four(label: int | Tensor | None) -> N
 def test_an_unknown_class_is_refused(label: object) -> None:
     gan = GAN("conditional", **SMALL).start(data("points"), steps=4)
     with pytest.raises(UsageError, match=r"E-NAME-07"):
-        gan.sample(3, label=label)  # type: ignore[arg-type]
+        gan.sample(3, label=label)
 
 
 @pytest.mark.parametrize("label", [torch.tensor(0.5), [0, 1], torch.ones(3, 1, dtype=torch.int64), True])
 def test_labels_that_cannot_be_meant_are_refused(label: object) -> None:
     gan = GAN("conditional", **SMALL).start(data("points"), steps=4)
     with pytest.raises(UsageError, match=r"E-ARG-01.*`label` is one whole number"):
-        gan.sample(3, label=label)  # type: ignore[arg-type]
+        gan.sample(3, label=label)
 
 
 def test_a_class_that_the_data_did_not_have_is_refused() -> None:

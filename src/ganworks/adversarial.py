@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from ganworks.data.spec import Batch
 from ganworks.game import Player, Round, System, Terms, latent
+from ganworks.networks.pair import Sizes
 from ganworks.networks.spectral import spectral_norm
-from ganworks.objective import Objective
+from ganworks.objective import Objective, full
 from ganworks.random import Streams
 
 
@@ -58,9 +59,11 @@ class Adversarial(System):
         """One row of D's inputs, for its shapes and types."""
         return {"x": torch.empty(self.data.shape)}
 
-    def packed(self) -> tuple[int, ...]:
-        """The shape of what D judges at once."""
-        return (self.settings.view.pack * self.data.shape[0], *self.data.shape[1:])
+    def sizes(self) -> Sizes:
+        """What the networks are built from."""
+        settings, shape = self.settings, self.data.shape
+        judged = (settings.view.pack * shape[0], *shape[1:])
+        return Sizes(settings.latent.size, settings.generator.width, settings.discriminator.width, shape, judged)
 
     def players(self) -> tuple[Player, ...]:
         """D moves first, as in Goodfellow et al. 2014, algorithm 1."""
@@ -78,12 +81,15 @@ class Adversarial(System):
 
     def fake(self, round: Round) -> dict[str, Tensor]:
         """The same of samples, with their graph to G."""
+        return {"x": self.drawn(round)}
+
+    def drawn(self, round: Round, *given: Tensor) -> Tensor:
+        """G's samples from fresh latents and what else it is given; where they are shared, once in a round."""
 
         def make() -> Tensor:
-            x: Tensor = self.generator(latent(self.settings.latent, round.random))
-            return x.float() if x.dtype == torch.bfloat16 else x
+            return full(self.generator(latent(self.settings.latent, round.random), *given))
 
-        return {"x": round.once("fake", make, uses=("generator",)) if self.shared_fakes else make()}
+        return round.once("fake", make, uses=("generator",)) if self.shared_fakes else make()
 
     def discriminator_loss(self, round: Round) -> Terms:
         """D's terms, with G held constant."""

@@ -1,6 +1,6 @@
 """The facade: a GAN as an object. Trainings as orders stand in `session`, and are offered here too."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,6 @@ from ganworks.game import System
 from ganworks.metrics.score import Score
 from ganworks.session import Order, Result, Session, conduct, resume, train
 from ganworks.settings import RunSettings, nested
-from ganworks.training.average import for_sampling
 from ganworks.training.engine import Engine
 from ganworks.training.loop import Watcher
 
@@ -138,11 +137,7 @@ class GAN:
         Args:
             x: In the data's units: points (N, D), pictures (N, C, H, W) in [-1, 1].
         """
-        still = for_sampling(self._model.system, self._model.average, self._model.run.seed)
-        classify: Callable[[Tensor], Tensor] | None = getattr(still, "classify", None)
-        if classify is None:
-            raise error("E-SET-02", reason=f"{still.name} does not classify", system=still.name)
-        return classify(x)
+        return self._model.classify(x)
 
     def score(self, data: Any = None, samples: int | None = None) -> list[Score]:
         """Scores of samples against data, each with its interval and the floor of real data.

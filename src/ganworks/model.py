@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import safetensors.torch
 import torch
@@ -65,6 +65,22 @@ class Model:
         given = {} if label is None else {"label": labels(self.system, count, label)}
         drawn = sample(self._still, count, seed, **given) or {"x": torch.empty(0, *spec.shape), **given}
         return Batch({**drawn, "x": spec.decode(drawn["x"])})
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Logits (N, K) of samples in the data's units, by the averaged weights.
+
+        Raises: UsageError if the system learns no classes.
+        """
+        if not isinstance(self._still, Classifier):
+            raise error("E-SET-02", reason=f"{self.system.name} does not classify", system=self.system.name)
+        return self._still.classify(x)
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """A system that learns classes."""
+
+    def classify(self, x: Tensor) -> Tensor: ...
 
 
 def labels(system: System, count: int, label: int | Labels) -> Int64[Tensor, " n"]:

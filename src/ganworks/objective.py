@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ganworks import losses, penalties
 from ganworks.errors import error
+from ganworks.networks.pair import Featured
 from ganworks.round import Round, Terms
 from ganworks.settings import SLOPES, ObjectiveSettings, ViewSettings
 from ganworks.views import Inputs, See, View
@@ -184,9 +185,7 @@ class Objective(nn.Module):
 
     def _norm(self, judged: _Judged, points: Tensor) -> Tensor:
         """E (‖∇f‖ - 1)² at some points, which share the real samples' other inputs."""
-        return penalties.norm_penalty(
-            lambda x: _full(judged.critic(**judged.see_real({**judged.real, "x": x}))), points
-        )
+        return penalties.norm_penalty(lambda x: full(judged.critic(**judged.see_real({**judged.real, "x": x}))), points)
 
     def _others(self, judged: _Judged) -> Terms:
         """What needs no slope: logits near their running means, the same for a nudged sample, weights apart."""
@@ -203,7 +202,7 @@ class Objective(nn.Module):
         if "consistency" in weights:
             nudged = self.view.nudge(judged.real, judged.round)
             terms["consistency"] = penalties.consistency(
-                judged.real_logits, _full(judged.critic(**judged.see_real(nudged)))
+                judged.real_logits, full(judged.critic(**judged.see_real(nudged)))
             )
         if "orthogonal" in weights:
             assert isinstance(judged.critic, nn.Module)
@@ -220,7 +219,7 @@ class Objective(nn.Module):
         see_fake, see_real = self.view.fixed(round, "fake"), self.view.fixed(round, "real")
         matching = round.at(self.settings.feature_matching)
         if not (self.loss.relativistic or matching):
-            return {"adversarial": self.loss.generator(_full(critic(**see_fake(fake))))}
+            return {"adversarial": self.loss.generator(full(critic(**see_fake(fake))))}
         if real is None:
             raise error("E-SET-02", reason=f"this system gives no real samples to '{self.loss.name}'", system="")
         seen = see_real(self.view.pack(real())), see_fake(fake)
@@ -228,9 +227,10 @@ class Objective(nn.Module):
             (real_logits,), (fake_logits,) = self._judge(critic, seen[:1], seen[1:])
             terms = {"adversarial": self.loss.generator(fake_logits, real_logits)}
         else:
-            terms = {"adversarial": self.loss.generator(_full(critic(**seen[1])))}
+            terms = {"adversarial": self.loss.generator(full(critic(**seen[1])))}
         if matching:
-            features = [_full(critic.features(**inputs)) for inputs in seen]  # type: ignore[attr-defined]  # every D has
+            assert isinstance(critic, Featured), "feature matching needs D's features"
+            features = [full(critic.features(**inputs)) for inputs in seen]
             terms["feature_matching"] = matching * losses.feature_matching(*features)
         return terms
 
@@ -248,13 +248,13 @@ class Objective(nn.Module):
 def _pass(critic: Critic, batches: Sequence[Inputs]) -> list[Tensor]:
     """Logits of batches that D sees at once: layers that change with each pass are the same for all."""
     if len(batches) == 1:
-        return [_full(critic(**batches[0]))]
+        return [full(critic(**batches[0]))]
     joined = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
-    return list(_full(critic(**joined)).split([len(each["x"]) for each in batches]))  # type: ignore[no-untyped-call]
+    return list(torch.split(full(critic(**joined)), [len(each["x"]) for each in batches]))
 
 
-def _full(values: Tensor) -> Tensor:
-    """Logits and features in full precision: losses and their means are taken there."""
+def full(values: Tensor) -> Tensor:
+    """Samples, logits and features in full precision: losses and their means are taken there."""
     return values.float() if values.dtype == torch.bfloat16 else values
 
 

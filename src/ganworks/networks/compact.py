@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ganworks.errors import error
 from ganworks.networks import mlp
+from ganworks.networks.pair import Pair, Sizes
 
 
 def up(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
@@ -75,3 +76,9 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
         return self.head(self.features(x)).squeeze(1)
+
+
+def pair(sizes: Sizes) -> Pair:
+    """Both, with their initial weights."""
+    generator = Generator(sizes.latent, sizes.generator, sizes.sample)
+    return generator, Discriminator(sizes.discriminator, sizes.judged)

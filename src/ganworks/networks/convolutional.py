@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganworks.errors import error
+from ganworks.networks.pair import Pair, Sizes
 
 
 def pyramid(height: int, width: int) -> tuple[int, int, int]:
@@ -96,9 +97,18 @@ class Discriminator(nn.Module):
         return self.head(self.features(x)).squeeze(1)
 
 
-def initialize(*modules: nn.Module) -> None:
+def pair(sizes: Sizes, *, norm: bool = False) -> Pair:
+    """Both, with their initial weights. `norm`: batch norm in D, as in `Discriminator`; G always has it."""
+    generator = Generator(sizes.latent, sizes.generator, sizes.sample)
+    discriminator = Discriminator(sizes.discriminator, sizes.judged, norm=norm)
+    initialize(generator)
+    initialize(discriminator)
+    return generator, discriminator
+
+
+def initialize(module: nn.Module) -> None:
     """Weights N(0, 0.02), batch norm's scale N(1, 0.02), biases 0. Source: Radford et al. 2015, section 4; its code."""
-    for layer in (layer for module in modules for layer in module.modules()):
+    for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
             nn.init.normal_(layer.weight, float(isinstance(layer, nn.BatchNorm2d)), 0.02)
             if layer.bias is not None:

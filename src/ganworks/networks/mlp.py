@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ganworks.networks.pair import Pair, Sizes
 from ganworks.random import shared
 
 Activation = Callable[[], nn.Module]
@@ -61,6 +62,12 @@ class Discriminator(nn.Module):
         return self.head(self.features(x)).squeeze(1)
 
 
+def pair(sizes: Sizes, *, scale: float = 1.0) -> Pair:
+    """Three layers each, ReLU in G, LeakyReLU in D: the networks for points. `scale` as in `Discriminator`."""
+    generator = Generator(sizes.latent, sizes.generator, 3, sizes.sample, nn.ReLU, nn.Identity())
+    return generator, Discriminator(sizes.judged, sizes.discriminator, 3, scale=scale)
+
+
 class Dropout(nn.Module):
     """Each number is kept with probability 1 - p and divided by it, in training only.
 
@@ -98,8 +105,3 @@ def orthogonal(module: nn.Module, gain: float) -> None:
         if isinstance(layer, nn.Linear):
             nn.init.orthogonal_(layer.weight, gain)
             nn.init.zeros_(layer.bias)
-
-
-def output_for(kind: str) -> nn.Module:
-    """The last layer's bound: pictures lie in [-1, 1], points anywhere."""
-    return nn.Tanh() if kind == "images" else nn.Identity()

@@ -4,11 +4,14 @@ Letters: B batch, Z latent, F features, K classes, M samples in a pack.
 """
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+
+from ganworks.networks.pair import Featured
 
 
 class Labelled(nn.Module):
@@ -53,8 +56,7 @@ class Projection(nn.Module):
 
     def features(self, x: Float[Tensor, "b ..."], label: Int64[Tensor, "b ..."]) -> Float[Tensor, "b f"]:
         """φ(x): what the last layer judges. The label has no part in it."""
-        found: Tensor = self.network.features(x)  # type: ignore[operator]  # every D has
-        return found
+        return cast(Featured, self.network).features(x)
 
     def code(self, label: Int64[Tensor, "b ..."]) -> Float[Tensor, "b f"]:
         """e(y) of labels (B,), or the sum over the places of packs (B, M)."""

@@ -36,8 +36,5 @@ class DCGAN(Adversarial):
     def __init__(self, settings: DCGANSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
         norm = not settings.objective.penalised
-        generator = convolutional.Generator(settings.latent.size, settings.generator.width, data.shape)
-        discriminator = convolutional.Discriminator(settings.discriminator.width, self.packed(), norm=norm)
-        convolutional.initialize(generator, discriminator)
         # Batch statistics of reals and fakes must not mix: two forward passes, as in the authors' code.
-        self.set_up(generator, discriminator, joint=False)
+        self.set_up(*convolutional.pair(self.sizes(), norm=norm), joint=False)

@@ -23,6 +23,7 @@ from ganworks.adversarial import Adversarial
 from ganworks.data.spec import DataSpec
 from ganworks.errors import error
 from ganworks.networks import mlp
+from ganworks.networks.pair import Pair, Sizes
 from ganworks.settings import GameSettings, LatentSettings, PlayerSettings
 
 
@@ -65,6 +66,12 @@ class MaxoutDiscriminator(nn.Module):
         return self.head(self.features(x)).squeeze(1)
 
 
+def for_pictures(sizes: Sizes) -> Pair:
+    """The paper's networks."""
+    generator = mlp.Generator(sizes.latent, sizes.generator, 2, sizes.sample, nn.ReLU, nn.Tanh())
+    return generator, MaxoutDiscriminator(sizes.judged, sizes.discriminator)
+
+
 class OriginalGAN(Adversarial):
     """Two players, one game, alternating."""
 
@@ -80,13 +87,8 @@ class OriginalGAN(Adversarial):
         if settings.objective.finite_difference and not points:
             reason = "D's dropout differs between the two points of objective.finite_difference"
             raise error("E-SET-02", reason=reason, system=self.name)
-        z, widths = settings.latent.size, (settings.generator.width, settings.discriminator.width)
-        output = mlp.output_for(data.kind)
-        judge = (
-            mlp.Discriminator(self.packed(), widths[1], 3) if points else MaxoutDiscriminator(self.packed(), widths[1])
-        )
-        generator = mlp.Generator(z, widths[0], 3 if points else 2, data.shape, nn.ReLU, output)
-        self.set_up(generator, judge, joint=points)
+        make = mlp.pair if points else for_pictures
+        self.set_up(*make(self.sizes()), joint=points)
 
     @classmethod
     def suited(cls, data: DataSpec) -> dict[str, Any]:

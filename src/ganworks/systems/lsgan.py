@@ -12,7 +12,6 @@ have 128 numbers instead of 1,024; samples come from an average of G's weights.
 from typing import Any
 
 from pydantic import Field
-from torch import nn
 
 from ganworks.adversarial import Adversarial
 from ganworks.data.spec import DataSpec
@@ -41,17 +40,11 @@ class LSGAN(Adversarial):
 
     def __init__(self, settings: LSGANSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
-        z, widths = settings.latent.size, (settings.generator.width, settings.discriminator.width)
-        points = data.kind == "points"
-        if points:
-            generator: nn.Module = mlp.Generator(z, widths[0], 3, data.shape, nn.ReLU, nn.Identity())
-            discriminator: nn.Module = mlp.Discriminator(self.packed(), widths[1], 3)
+        if data.kind == "points":
+            self.set_up(*mlp.pair(self.sizes()))
         else:
             norm = not settings.objective.penalised
-            generator = convolutional.Generator(z, widths[0], data.shape)
-            discriminator = convolutional.Discriminator(widths[1], self.packed(), norm=norm)
-            convolutional.initialize(generator, discriminator)
-        self.set_up(generator, discriminator, joint=points)
+            self.set_up(*convolutional.pair(self.sizes(), norm=norm), joint=False)
 
     @classmethod
     def suited(cls, data: DataSpec) -> dict[str, Any]:

@@ -13,7 +13,6 @@ constant learning rate with warm-up and a linear decay at the end instead of cos
 from typing import Any
 
 from pydantic import Field
-from torch import nn
 
 from ganworks.adversarial import Adversarial
 from ganworks.data.spec import DataSpec
@@ -65,17 +64,10 @@ class R3GAN(Adversarial):
 
     def __init__(self, settings: R3GANSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
-        z, shape = settings.latent.size, data.shape
-        widths = (settings.generator.width, settings.discriminator.width)
-        if data.kind == "points":
-            generator: nn.Module = mlp.Generator(z, widths[0], 3, shape, nn.ReLU, nn.Identity())
-            discriminator: nn.Module = mlp.Discriminator(self.packed(), widths[1], 3)
-        else:
-            generator = compact.Generator(z, widths[0], shape)
-            discriminator = compact.Discriminator(widths[1], self.packed())
+        make = mlp.pair if data.kind == "points" else compact.pair
         one_pass = settings.turns.one_pass and settings.turns.simultaneous
         one_pass = one_pass and OnePass.allows(settings.objective, settings.view)
-        self.set_up(generator, discriminator, objective=OnePass if one_pass else Objective)
+        self.set_up(*make(self.sizes()), objective=OnePass if one_pass else Objective)
 
     @classmethod
     def suited(cls, data: DataSpec) -> dict[str, Any]:

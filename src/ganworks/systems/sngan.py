@@ -15,7 +15,6 @@ D sees them magnified (`gain`), and Adam takes 1e-3 on small networks.
 from typing import Any
 
 from pydantic import Field
-from torch import nn
 
 from ganworks.adversarial import Adversarial
 from ganworks.data.spec import DataSpec
@@ -60,15 +59,9 @@ class SNGAN(Adversarial):
 
     def __init__(self, settings: SNGANSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
-        z, widths = settings.latent.size, (settings.generator.width, settings.discriminator.width)
-        if data.kind == "points":
-            generator: nn.Module = mlp.Generator(z, widths[0], 3, data.shape, nn.ReLU, nn.Identity())
-            discriminator: nn.Module = mlp.Discriminator(self.packed(), widths[1], 3, scale=settings.gain)
-        else:
-            generator = convolutional.Generator(z, widths[0], data.shape)
-            discriminator = convolutional.Discriminator(widths[1], self.packed(), norm=False)
-            convolutional.initialize(generator, discriminator)
-        self.set_up(generator, discriminator)
+        sizes = self.sizes()
+        points = data.kind == "points"
+        self.set_up(*(mlp.pair(sizes, scale=settings.gain) if points else convolutional.pair(sizes)))
 
     @classmethod
     def suited(cls, data: DataSpec) -> dict[str, Any]:

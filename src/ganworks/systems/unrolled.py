@@ -22,6 +22,7 @@ from torch import nn
 from ganworks.adversarial import Adversarial
 from ganworks.data.spec import DataSpec
 from ganworks.networks import convolutional, mlp
+from ganworks.networks.pair import Pair, Sizes
 from ganworks.objective import Critic, Objective
 from ganworks.round import Round, Terms
 from ganworks.settings import GameSettings, LatentSettings, ObjectiveSettings, TurnSettings
@@ -61,17 +62,8 @@ class Unrolled(Adversarial):
 
     def __init__(self, settings: UnrolledSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
-        z, widths = settings.latent.size, (settings.generator.width, settings.discriminator.width)
-        if data.kind == "points":
-            generator: nn.Module = mlp.Generator(z, widths[0], 2, data.shape, nn.Tanh, nn.Identity())
-            discriminator: nn.Module = mlp.Discriminator(self.packed(), widths[1], 2, nn.Tanh, scale=0.25)
-            mlp.orthogonal(generator, 0.8)
-            mlp.orthogonal(discriminator, 0.8)
-        else:
-            generator = convolutional.Generator(z, widths[0], data.shape)
-            discriminator = convolutional.Discriminator(widths[1], self.packed(), norm=False)
-            convolutional.initialize(generator, discriminator)
-        self.set_up(generator, discriminator, objective=ZeroSum)
+        make = for_points if data.kind == "points" else convolutional.pair
+        self.set_up(*make(self.sizes()), objective=ZeroSum)
 
     @classmethod
     def suited(cls, data: DataSpec) -> dict[str, Any]:
@@ -80,3 +72,12 @@ class Unrolled(Adversarial):
             return {}
         player = {"lr": {"from": 3e-3, "to": 0.0}}
         return {"batch": 128, "turns": {"unroll": 5}, "generator": player, "discriminator": player}
+
+
+def for_points(sizes: Sizes) -> Pair:
+    """The ring's networks (appendix A)."""
+    generator = mlp.Generator(sizes.latent, sizes.generator, 2, sizes.sample, nn.Tanh, nn.Identity())
+    discriminator = mlp.Discriminator(sizes.judged, sizes.discriminator, 2, nn.Tanh, scale=0.25)
+    for network in (generator, discriminator):
+        mlp.orthogonal(network, 0.8)
+    return generator, discriminator

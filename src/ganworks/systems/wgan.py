@@ -15,7 +15,6 @@ and once at the start, which is the code's order; on points c = 0.1 and RMSprop 
 from typing import Any
 
 from pydantic import Field
-from torch import nn
 
 from ganworks import penalties
 from ganworks.adversarial import Adversarial
@@ -58,14 +57,8 @@ class WGAN(Adversarial):
 
     def __init__(self, settings: WGANSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
-        z, widths = settings.latent.size, (settings.generator.width, settings.discriminator.width)
-        if data.kind == "points":
-            generator: nn.Module = mlp.Generator(z, widths[0], 3, data.shape, nn.ReLU, nn.Identity())
-            discriminator: nn.Module = mlp.Discriminator(self.packed(), widths[1], 3)
-        else:
-            generator = convolutional.Generator(z, widths[0], data.shape)
-            discriminator = convolutional.Discriminator(widths[1], self.packed(), norm=False)
-            convolutional.initialize(generator, discriminator)
+        make = mlp.pair if data.kind == "points" else convolutional.pair
+        generator, discriminator = make(self.sizes())
         if settings.objective.clip:
             penalties.clip_weights(discriminator, settings.objective.clip)
         self.set_up(generator, discriminator)

@@ -13,7 +13,6 @@ layers of 64 units with LeakyReLU in the critic: seconds instead of the publishe
 from typing import Any
 
 from pydantic import Field
-from torch import nn
 
 from ganworks.adversarial import Adversarial
 from ganworks.data.spec import DataSpec
@@ -44,15 +43,8 @@ class WGANGP(Adversarial):
 
     def __init__(self, settings: WGANGPSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
-        z, widths = settings.latent.size, (settings.generator.width, settings.discriminator.width)
-        if data.kind == "points":
-            generator: nn.Module = mlp.Generator(z, widths[0], 3, data.shape, nn.ReLU, nn.Identity())
-            discriminator: nn.Module = mlp.Discriminator(self.packed(), widths[1], 3)
-        else:
-            generator = convolutional.Generator(z, widths[0], data.shape)
-            discriminator = convolutional.Discriminator(widths[1], self.packed(), norm=False)
-            convolutional.initialize(generator, discriminator)
-        self.set_up(generator, discriminator)
+        make = mlp.pair if data.kind == "points" else convolutional.pair
+        self.set_up(*make(self.sizes()))
 
     @classmethod
     def suited(cls, data: DataSpec) -> dict[str, Any]:

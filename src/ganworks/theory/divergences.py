@@ -56,8 +56,7 @@ def wasserstein_1(p: Density, q: Density) -> float:
     """
     _same_dimensions("wasserstein_1", p, q)
     if p.dimensions > 1:
-        _one_covariance("wasserstein_1", p, q)
-        return torch.dist(p.mean, q.mean).item()  # type: ignore[attr-defined]  # both are normal
+        return _shared_covariance("wasserstein_1", p, q)[1].norm().item()
     parts = _Parts.of("wasserstein_1", p), _Parts.of("wasserstein_1", q)
 
     def difference(x: Tensor) -> Tensor:
@@ -159,7 +158,8 @@ def _line(what: str, p: Density, q: Density) -> _Line:
     """
     _same_dimensions(what, p, q)
     if p.dimensions > 1:
-        p, q = Normal(0.0, 1.0), Normal(_one_covariance(what, p, q), 1.0)
+        spread, shift = _shared_covariance(what, p, q)
+        p, q = Normal(0.0, 1.0), Normal(float(torch.linalg.solve(spread, shift).dot(shift).sqrt()), 1.0)
     # Where p = q some integrands have a kink, which no rule may straddle.
     marks = [_Parts.of(what, density).marks() for density in (p, q)]
     ends = _with_crossings(lambda x: p.log_prob(x) - q.log_prob(x), marks)
@@ -228,11 +228,10 @@ def _covariance(density: _Gaussian) -> Tensor:
     return density.std.square().diag() if isinstance(density, Normal) else density.covariance
 
 
-def _one_covariance(what: str, p: Density, q: Density) -> float:
-    """The Mahalanobis distance of two normals that share their covariance; anything else is refused."""
+def _shared_covariance(what: str, p: Density, q: Density) -> tuple[Tensor, Tensor]:
+    """The covariance that two normals share and the shift from p to q; anything else is refused."""
     if isinstance(p, _Gaussian) and isinstance(q, _Gaussian) and torch.allclose(_covariance(p), _covariance(q)):
-        shift = q.mean - p.mean
-        return float(torch.linalg.solve(_covariance(p), shift).dot(shift).sqrt())
+        return _covariance(p), q.mean - p.mean
     needed = "one dimension, or two normal densities of one covariance"
     raise error("E-THEORY-01", what=what, needed=needed, got=f"{type(p).__name__} and {type(q).__name__}")
 
