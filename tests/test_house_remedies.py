@@ -53,5 +53,6 @@ def test_every_remedy_needs_what_it_saves(remedy):
 
 
 @pytest.mark.parametrize("remedy", sorted(set(REMEDIES) - WHOLE))
-def test_halves_of_a_batch_agree_with_every_remedy_of_samples(remedy):
+def test_halves_of_a_batch_agree_with_every_remedy_of_samples(double_precision, remedy):
+    """In float64: `consistency` is a small difference of large logits, whose rounding is the processor's."""
     halves_agree("gan", "points", **REMEDIES[remedy])

@@ -9,14 +9,6 @@ from ganworks.game import Round
 from ganworks.random import generator
 from ganworks.training.lookahead import loss_after
 
-
-@pytest.fixture
-def double_precision():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 AHEAD = [(name, rule) for name in ("gan", "wgan_gp") for rule in ("sgd", "adam", "rmsprop")]
 AHEAD += [(name, "adam") for name in ("r3gan", "lsgan", "wgan", "unrolled", "conditional", "semisupervised")]
 """Not `sngan`: no gradient flows through its singular vectors, by definition, but a finite difference moves them."""
