@@ -36,7 +36,7 @@ lint: $(VENV)/test
 
 # Each claim keeps what it found, and goes on where it stopped; the last line lists which results are stale.
 experiments: $(VENV)/test
-	status=0; for claim in dirac ring grid turns ring_table classics conditional semisupervised digits first_minute; do \
+	status=0; for claim in dirac ring grid turns ring_table classics conditional semisupervised digits first_minute forecast odd_pictures reading million emoji typos settings_fuzz; do \
 		OMP_NUM_THREADS=1 $(BIN)/python -m experiments.$$claim || status=1; done; \
 	$(BIN)/python -m experiments.record && exit $$status
 
@@ -71,5 +71,5 @@ $(VENV)/core: $(VENV)/torch pyproject.toml
 	@touch $@
 
 $(VENV)/test: $(VENV)/core
-	$(PIP) --editable '.[features,test]'
+	$(PIP) --editable '.[emoji,features,tensorboard,test]'
 	@touch $@

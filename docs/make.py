@@ -31,7 +31,7 @@ _ERRORS = """\
 An error has three parts: what happened and where, details, and one thing to do. The command prints them on standard
 error and ends with the exit code of the error's class; with `--json` they stand on standard output too. In Python each
 is an exception: a subclass of `ganworks.errors.GanworksError` with `code`, `what`, `where`, `details`, `remedy` and
-`exit_code`. Words in braces are filled in.
+`exit_code`. Words in braces are filled in. `ganworks explain CODE` says the same of one.
 """
 _EVIDENCE = """\
 # Evidence

@@ -24,7 +24,8 @@ OURS = ("src/ganworks",)
 """What every experiment that trains with ganworks depends on."""
 PLAY = (
     "src/ganworks/theory",
-    "src/ganworks/data",
+    *(f"src/ganworks/data/{name}.py" for name in ("builtin", "dataset", "order", "spec", "split")),
+    "src/ganworks/data/digits.npz",
     *(f"src/ganworks/{name}.py" for name in ("settings", "random", "losses", "penalties", "round", "views")),
     *(f"src/ganworks/{name}.py" for name in ("objective", "game", "adversarial")),
     *(f"src/ganworks/training/{name}.py" for name in ("engine", "lookahead", "optimizers", "average")),
@@ -34,7 +35,8 @@ TRAIN = (
     *PLAY,
     "src/ganworks/networks",
     "src/ganworks/training",
-    *(f"src/ganworks/{name}.py" for name in ("plan", "session", "model")),
+    *(f"src/ganworks/{name}.py" for name in ("batch", "model", "order", "origin")),
+    *(f"src/ganworks/{name}.py" for name in ("plan", "prepared", "session", "trial")),
 )
 """What the numbers of `ganworks train` depend on; an experiment adds its systems and metrics."""
 _FACES = ("src/ganworks/cli", "src/ganworks/studio")
@@ -44,14 +46,19 @@ Arm = dict[str, Any]
 
 
 def source_hash(paths: Iterable[str]) -> str:
-    """SHA-256 over the files under some paths of the repository; how commands look is left out.
+    """SHA-256 over the files under some paths of the repository; how commands look counts only where it is named.
 
     Of Python files the code counts, without comments and docstrings: words cannot change a number.
     """
     digest = hashlib.sha256()
-    for file in sorted({file for path in paths for file in (ROOT / path, *(ROOT / path).rglob("*"))}):
+    found: set[Path] = set()
+    for path in paths:
+        files = {ROOT / path, *(ROOT / path).rglob("*")}
+        named = path.startswith(_FACES)
+        found |= {file for file in files if named or not file.relative_to(ROOT).as_posix().startswith(_FACES)}
+    for file in sorted(found):
         name = file.relative_to(ROOT).as_posix()
-        if file.is_file() and "__pycache__" not in name and not name.startswith(_FACES):
+        if file.is_file() and "__pycache__" not in name:
             content = _code(file.read_text()) if file.suffix == ".py" else file.read_bytes()
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()

@@ -1,10 +1,10 @@
-"""The loop a person writes by hand: PyTorch's DCGAN tutorial at 32 x 32. ganworks only reads the pictures.
+"""The loop a person writes by hand: PyTorch's DCGAN tutorial, at 32 or 64 px. ganworks only reads the pictures.
 
 Equal discipline: the same pictures, one thread, denormals flushed as ours does, process CPU seconds of training only.
 The tutorial's recipe stays as it is: batch 128, Adam 2e-4 (0.5, 0.999), binary cross-entropy, batch norm, N(0, 0.02)
-weights, the discriminator run on real and fake batches apart. Its networks for 64 x 64 lose one layer. 28 x 28 pictures
-are padded with black to 32 and cropped back for the score. Samples are the raw generator's in train mode, as the
-tutorial shows them: batch statistics of 128 samples at a time.
+weights, the discriminator run on real and fake batches apart. For pictures up to 32 px its networks for 64 x 64 lose
+one layer; 28 x 28 pictures are padded with black to 32 and cropped back for the score. Samples are the raw generator's
+in train mode, as the tutorial shows them: batch statistics of 128 samples at a time.
 """
 
 import argparse
@@ -45,13 +45,14 @@ class Loop:
     seed: int = 0
 
 
-def networks(width: int) -> tuple[nn.Module, nn.Module]:
-    """Generator (B, 100, 1, 1) to (B, 1, 32, 32) in [-1, 1]; discriminator (B, 1, 32, 32) to logits (B, 1, 1, 1)."""
-    up, down = [LATENT, 4 * width, 2 * width, width, 1], [1, width, 2 * width, 4 * width, 1]
+def networks(width: int, channels: int = 1, edge: int = 32) -> tuple[nn.Module, nn.Module]:
+    """Generator (B, 100, 1, 1) to (B, C, edge, edge) in [-1, 1]; discriminator from there to logits (B, 1, 1, 1)."""
+    inner = [width * 2**level for level in range(edge.bit_length() - 3)]
+    up, down = [LATENT, *reversed(inner), channels], [channels, *inner, 1]
     generator: list[nn.Module] = []
     discriminator: list[nn.Module] = []
-    for layer in range(4):
-        first, last = layer == 0, layer == 3
+    for layer in range(len(up) - 1):
+        first, last = layer == 0, layer == len(up) - 2
         generator.append(
             nn.ConvTranspose2d(up[layer], up[layer + 1], 4, 1 if first else 2, 0 if first else 1, bias=False)
         )
@@ -72,7 +73,7 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def batches(pictures: Float[Tensor, "n 1 h w"]) -> Iterator[Float[Tensor, "b 1 h w"]]:
+def batches(pictures: Float[Tensor, "n c h w"]) -> Iterator[Float[Tensor, "b c h w"]]:
     """Endless shuffled epochs of whole batches."""
     while True:
         for rows in torch.split(torch.randperm(len(pictures)), BATCH):
@@ -83,10 +84,10 @@ def batches(pictures: Float[Tensor, "n 1 h w"]) -> Iterator[Float[Tensor, "b 1 h
 class Rival:
     """The networks and optimizers of one loop, and its step."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, channels: int = 1, edge: int = 32) -> None:
         torch.manual_seed(loop.seed)
         self.loop = loop
-        self.generator, self.discriminator = networks(loop.width)
+        self.generator, self.discriminator = networks(loop.width, channels, edge)
         if loop.cheap:
             self.generator, self.discriminator = (
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -101,7 +102,7 @@ class Rival:
     def precision(self) -> AbstractContextManager[object]:
         return torch.autocast("cpu", torch.bfloat16, enabled=self.loop.bf16)
 
-    def step(self, real: Float[Tensor, "b 1 32 32"]) -> None:
+    def step(self, real: Float[Tensor, "b c s s"]) -> None:
         """One update of the discriminator and one of the generator on the same fakes, as in the tutorial."""
         ones, zeros = torch.ones(len(real)), torch.zeros(len(real))
         cross_entropy = functional.binary_cross_entropy_with_logits
@@ -123,7 +124,7 @@ class Rival:
         self.discriminator.requires_grad_(True)
 
     @torch.no_grad()
-    def sample(self, count: int, size: int) -> Float[Tensor, "n 1 h w"]:
+    def sample(self, count: int, size: int) -> Float[Tensor, "n c h w"]:
         """Samples cropped to size x size, from a stream of their own, so that a mark does not disturb the training."""
         stream = torch.Generator().manual_seed(self.loop.seed + 1000)
         latents = torch.randn(BATCH * math.ceil(count / BATCH), LATENT, 1, 1, generator=stream)
@@ -135,7 +136,7 @@ class Rival:
 
 def train(
     loop: Loop,
-    pictures: Float[Tensor, "n 1 h w"],
+    pictures: Float[Tensor, "n c h w"],
     marks: tuple[float, ...],
     reached: Callable[[float, int, Rival], None],
 ) -> None:
@@ -143,14 +144,15 @@ def train(
 
     Args:
         loop: The arm.
-        pictures: In [-1, 1], at most 32 x 32.
+        pictures: In [-1, 1], square, at most 64 px.
         marks: Process CPU seconds of training, ascending.
         reached: Scores the state; called between steps. `seconds` are those really used.
     """
     torch.set_flush_denormal(True)
-    edge = (32 - pictures.shape[-1]) // 2
-    draw = batches(functional.pad(pictures, (edge,) * 4, value=-1.0))
-    rival = Rival(loop)
+    edge = 32 if pictures.shape[-1] <= 32 else 64
+    margin = (edge - pictures.shape[-1]) // 2
+    draw = batches(functional.pad(pictures, (margin,) * 4, value=-1.0))
+    rival = Rival(loop, pictures.shape[1], edge)
     start, steps = time.process_time(), 0
     for mark in marks:
         while time.process_time() - start < mark:
@@ -164,7 +166,7 @@ def train(
 def main(words: list[str]) -> None:
     """Train one loop, leave its samples at each mark as a file, and print what each took as JSON."""
     parser = argparse.ArgumentParser("python -m experiments.rivals", description=__doc__)
-    parser.add_argument("data", help="a data set that ganworks reads: grey pictures")
+    parser.add_argument("data", help="a data set that ganworks reads: pictures")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--cheap", action="store_true")

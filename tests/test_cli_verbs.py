@@ -15,11 +15,19 @@ from ganworks import gan, systems
 from ganworks.cli import options
 from ganworks.cli.app import main
 from ganworks.data.spec import Batch, DataSpec
-from ganworks.gan import Order, Result
+from ganworks.gan import Order, Plan, Result
 from ganworks.metrics.score import Score
 from ganworks.settings import build, fit, nested
 
 SCORE = Score("frechet_distance", "digits", 2.0, 1.5, 2.5, 0.95, samples=2000, reference_samples=1000, real=0.25)
+
+
+PLAN = Plan(
+    data={"name": "ring", "kind": "points", "shape": [2], "rows": 100, "held_out": 10, "classes": []},
+    system="gan", runner_up="", why="", settings={"batch": 8}, changed={"generator.width": (4, 128)}, steps=300,
+    threads=1, parameters={"generator": 1200, "discriminator": 800}, memory_bytes=200 << 20, seconds=65.0,
+    files={"metrics.jsonl": 2400}, run=Path("runs/ring-0001"), notes=["gan on ring"], command="ganworks train ring",
+)  # fmt: skip
 
 
 class Stage:
@@ -44,9 +52,13 @@ class Stage:
             watch({"step": 300, "steps": 300, "generator.adversarial": 1.0})
         return self.result
 
-    def resume(self, run: Path, steps: int | None = None, time: float | None = None, watchers: Any = ()) -> Result:
-        self.calls.append((run, steps, time))
+    def resume(self, run: Path, steps: int | None = None, time: float | None = None, **more: Any) -> Result:
+        self.calls.append((run, steps, time, more["overrides"], more["log"]))
         return self.result
+
+    def forecast(self, order: Order, watchers: Any = ()) -> Plan:
+        self.calls.append(("forecast", order))
+        return PLAN
 
     def load(self, path: Path) -> "Stage":
         self.calls.append(path)
@@ -60,7 +72,8 @@ class Stage:
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     found = Stage()
-    for name, stand_in in {"train": found.train, "resume": found.resume, "GAN": found}.items():
+    stand_ins = {"train": found.train, "resume": found.resume, "forecast": found.forecast, "GAN": found}
+    for name, stand_in in stand_ins.items():
         monkeypatch.setattr(gan, name, stand_in)
     return found
 
@@ -73,14 +86,16 @@ def test_train_without_arguments_asks_for_the_defaults(stage: Stage) -> None:
 def test_every_option_of_train_arrives(stage: Stage) -> None:
     options_given = (
         "ring --system gan --time 2m --seed 5 --run here --batch auto --set batch=8 latent.prior=uniform "
-        "--config a.toml --from model --held-out other --device cpu --patience 3 --processes 2 --dry-run"
+        "--config a.toml --from model --held-out other --device cpu --patience 3 --processes 2 --size 64 --mirror "
+        "--on-bad skip --log tensorboard"
     )
     main(["train", *options_given.split()])
     assert stage.calls == [
         Order(
             data="ring", system="gan", time=120.0, seed=5, run=Path("here"), batch="auto",
             overrides={"batch": 8, "latent.prior": "uniform"}, config=Path("a.toml"), start_from=Path("model"),
-            held_out="other", device="cpu", patience=3, processes=2, dry_run=True,
+            held_out="other", device="cpu", patience=3, processes=2, size=64, mirror=True, on_bad="skip",
+            log=("tensorboard",),
         )
     ]  # fmt: skip
 
@@ -117,6 +132,28 @@ def test_a_score_against_an_exact_density_says_so(stage: Stage, capsys: pytest.C
     stage.result = dataclasses.replace(stage.result, scores=[dataclasses.replace(SCORE, reference_samples=0)])
     main(["train", "ring"])
     assert "2000 against the exact density" in capsys.readouterr().out
+
+
+def test_a_dry_run_trains_nothing_and_says_what_would_be(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "ring", "--dry-run"]) == 0
+    assert stage.calls == [("forecast", Order(data="ring"))]
+    said = capsys.readouterr().out
+    for words in (
+        "gan on ring", "ring: 100 points of 2 to train on, 10 held out", "300 of 8 samples", "cpu, 1 thread",
+        "generator 1,200 numbers, discriminator 800 numbers", "200 MB at most", "1m05s of training",
+        "2.3 kB in runs/ring-0001", "generator.width  4      128", "metrics.jsonl  2.3 kB", "  ganworks train ring",
+    ):  # fmt: skip
+        assert words in said
+
+
+def test_a_plan_as_json(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "ring", "--dry-run", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)["plan"]
+    assert set(plan) == set(
+        "data system runner_up why settings steps threads parameters memory_bytes seconds disk_bytes run".split()
+    )
+    assert (plan["parameters"], plan["disk_bytes"], plan["seconds"]) == (2000, 2400, 65.0)
+    assert plan["run"] == "runs/ring-0001"
 
 
 def test_json_is_the_result_alone(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,7 +203,14 @@ def test_resume_hands_over_run_and_length(stage: Stage) -> None:
     main(["resume", "runs/a", "--steps", "500"])
     main(["resume", "runs/a", "--time", "1m", "--json"])
     main(["resume", "runs/a"])
-    assert stage.calls == [(Path("runs/a"), 500, None), (Path("runs/a"), None, 60.0), (Path("runs/a"), None, None)]
+    main(["resume", "runs/a", "--set", "record.every=5", "--log", "tensorboard"])
+    run = Path("runs/a")
+    assert stage.calls == [
+        (run, 500, None, {}, ()),
+        (run, None, 60.0, {}, ()),
+        (run, None, None, {}, ()),
+        (run, None, None, {"record.every": 5}, ("tensorboard",)),
+    ]
 
 
 def test_sample_writes_pictures(stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

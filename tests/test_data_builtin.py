@@ -202,4 +202,4 @@ def test_the_list_says_what_opens(name: str) -> None:
 @pytest.mark.parametrize("name", ["ring", "swissroll", "digits"])
 def test_a_spec_travels_as_json(name: str) -> None:
     spec = data.open(name).spec
-    assert DataSpec.from_json(spec.model_dump_json()) == spec
+    assert DataSpec.model_validate_json(spec.model_dump_json()) == spec

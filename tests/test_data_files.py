@@ -301,16 +301,16 @@ def test_a_name_that_is_not_known(name: str, help: str, tmp_path: Path, monkeypa
 def test_what_has_no_reader(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "an empty folder" in refusal(empty, "E-DATA-02").what
+    assert refusal(empty, "E-DATA-14").details == ("it is empty",)
     write(tmp_path / "photos" / "a.png", b"\x89PNG")
-    assert "IDX" in str(refusal(tmp_path / "photos", "E-DATA-02"))
-    assert "'.csv' files" in refusal(write(tmp_path / "t.csv", b"a,b\n1,2\n"), "E-DATA-02").what
+    assert "a.png" in str(refusal(tmp_path / "photos", "E-DATA-12"))
+    assert "'.pdf' files" in refusal(write(tmp_path / "t.pdf", b"%PDF"), "E-DATA-02").what
     assert "'.gz' files" in refusal(write(tmp_path / "t.csv.gz", gzip.compress(b"a,b\n1,2\n")), "E-DATA-02").what
     refusal(write(tmp_path / "noname", b"hello"), "E-DATA-02")
     refusal("/dev/null", "E-DATA-02")
     os.mkfifo(tmp_path / "fifo.npy")
     refusal(tmp_path / "fifo.npy", "E-DATA-02")  # and does not wait for a writer
-    refusal(tmp_path, "E-DATA-02")
+    refusal(tmp_path, "E-DATA-12")
 
 
 def test_several_sets_in_a_folder_are_named(tmp_path: Path) -> None:

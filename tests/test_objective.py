@@ -253,7 +253,7 @@ def distance(found: list[Tensor], expected: list[Tensor]) -> float:
 
 @pytest.mark.parametrize(("dtype", "bar"), [(torch.float32, 3e-7), (torch.float64, 1e-13)])
 @pytest.mark.parametrize("pack", [1, 2])
-@pytest.mark.parametrize("noise", [0.0, 0.3])
+@pytest.mark.parametrize("view", [{}, {"noise": 0.3}, {"shift": 0.4}], ids=["plain", "noise", "shift"])
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -268,13 +268,13 @@ def distance(found: list[Tensor], expected: list[Tensor]) -> float:
 )
 @pytest.mark.parametrize("update", [0, 1], ids=["between", "due"])
 def test_one_pass_equals_two(
-    dtype: torch.dtype, bar: float, pack: int, noise: float, wanted: dict[str, float], update: int
+    dtype: torch.dtype, bar: float, pack: int, view: dict[str, float], wanted: dict[str, float], update: int
 ) -> None:
     """D to the bit, G to rounding, on updates with a penalty and without one."""
     given = {"loss": "relativistic_paired", "every": 2, **wanted}
-    view = {"pack": pack, "noise": noise}
-    one = simultaneous(objective(OnePass, view, **given), dtype, pack, update)
-    two = simultaneous(objective(Objective, view, **given), dtype, pack, update)
+    seen = {"pack": pack, **view}
+    one = simultaneous(objective(OnePass, seen, **given), dtype, pack, update)
+    two = simultaneous(objective(Objective, seen, **given), dtype, pack, update)
     assert all(torch.equal(a, b) for a, b in zip(one[0], two[0], strict=True))
     assert distance(one[1], two[1]) <= bar
     assert one[2]["adversarial"].item() == pytest.approx(two[2]["adversarial"].item(), rel=1e-6)

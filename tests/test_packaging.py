@@ -44,7 +44,7 @@ def test_every_folder_is_a_package() -> None:
 def test_constraints_keep_the_floors() -> None:
     """Each pin of the environment is one that pyproject.toml allows, and every dependency has one."""
     project = PROJECT["project"]
-    wanted = [*project["dependencies"], *(line for extra in ("features", "test") for line in
+    wanted = [*project["dependencies"], *(line for extra in ("features", "tensorboard", "test") for line in
               project["optional-dependencies"][extra])]  # fmt: skip
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))

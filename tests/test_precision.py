@@ -113,13 +113,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def priced(monkeypatch: pytest.MonkeyPatch, float32: float, bf16: float) -> None:
     """Let rounds cost what the test wants; they are played all the same."""
-    cost = plan._cost
+    cost = plan.cost
 
     def invented(playing: Engine, rounds: int) -> float:
         cost(playing, rounds)
         return bf16 if playing.system.settings.precision == "bf16" else float32
 
-    monkeypatch.setattr(plan, "_cost", invented)
+    monkeypatch.setattr(plan, "cost", invented)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_resume_takes_what_was_chosen(quick, monkeypatch, tmp_path: Path) -> N
 
 def test_without_bf16_nothing_is_measured(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(plan, "halves", lambda: False)
-    monkeypatch.setattr(plan, "_cost", None)
+    monkeypatch.setattr(plan, "cost", None)
     run = start(tmp_path / "run", "dcgan", 2, precision="auto").run
     assert read(run / "config.toml")["precision"] == "float32"
     assert "this processor has no bf16" in (run / "log.txt").read_text()

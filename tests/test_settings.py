@@ -1,6 +1,7 @@
 """Settings: strict types, errors that name the key, schedules, and the way through TOML."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -89,7 +90,7 @@ def test_a_wrong_value_is_refused_by_key_and_value(key: str, wrong: Any) -> None
 
 
 def test_inside_a_list_the_wrong_number_is_named() -> None:
-    with pytest.raises(UsageError, match=r"setting 'generator\.lr' cannot be \[1\.0\]: .*valid number"):
+    with pytest.raises(UsageError, match=r"setting 'generator\.lr' cannot be \[1\.0\]: .*a number"):
         game({"generator.lr": [0.5, [1.0]]})
     with pytest.raises(UsageError, match=r"setting 'generator\.betas' cannot be 1\.5: .*less than 1"):
         game({"generator.betas": [0.5, 1.5]})
@@ -136,6 +137,7 @@ def test_settings_do_not_change() -> None:
         ("batch.size", ""),
         ("generator.lr.two", ""),
         ("bacth", "batch"),
+        ("number", ""),  # pydantic's word for one of the forms of a schedule, too
     ],
 )
 def test_an_unknown_key_is_answered_with_the_nearest(typed: str, meant: str) -> None:
@@ -152,6 +154,26 @@ def test_an_unknown_key_is_answered_with_the_nearest(typed: str, meant: str) -> 
 def test_the_place_is_told() -> None:
     with pytest.raises(UsageError, match=r"unknown setting 'bach' in mine\.toml"):
         build(GameSettings, {"bach": 3}, where="mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("batch = 64\n[objective]\n# a comment\nr1 = -1.0\n", 4),
+        ("objective.r1 = -1.0\n", 1),
+        ("objective = {r2 = 1, r1 = -1}\n", 1),
+        ('[ "objective" ]\n"r1" = -1\n', 2),
+    ],
+)
+def test_the_line_is_told_and_none_where_an_option_is_wrong(text: str, line: int, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        build(GameSettings, read(path), where=str(path))
+    assert caught.value.where == f"{path}, line {line}"
+    with pytest.raises(UsageError) as caught:
+        build(GameSettings, {"latent": {"size": 0}}, where=str(path))
+    assert caught.value.where == ""
 
 
 def test_keys_are_dotted_and_all_have_a_meaning() -> None:
@@ -291,9 +313,9 @@ def test_shares_move_with_the_length_of_the_run_and_steps_do_not() -> None:
         (ramp(1.0, 0.0, over=[0.5, 10]), "two shares between 0.0 and 1.0"),
         (ramp(1.0, 0.0, over=[0.0, 1.5]), "two shares between 0.0 and 1.0"),
         (ramp(1.0, 0.0, shape="exponential"), "same side of 0"),
-        (ramp(1.0, 0.0, shape="square"), "'linear', 'cosine' or 'exponential'"),
-        ({"from": 1.0}, "Field required"),
-        ({"start": 1.0, "end": 0.0}, "Field required"),
+        (ramp(1.0, 0.0, shape="square"), "linear, cosine or exponential"),
+        ({"from": 1.0}, "a schedule needs `to`"),
+        ({"start": 1.0, "end": 0.0}, "a schedule needs `from`"),
     ],
 )
 def test_a_mistake_in_a_ramp_is_told_as_one(given: dict[str, Any], said: str) -> None:
@@ -396,7 +418,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
             read(path)
 
 
-@pytest.mark.parametrize("text", [b"batch = = 3\n", b"\xff\xfe", b"a = 1\na = 2\n", b"x = " + b"[" * 10_000])
+@pytest.mark.parametrize(
+    "text", [b"batch = = 3\n", b"\xff\xfe", b"a = 1\na = 2\n", b"x = " + b"[" * 10_000, b"x = " + b"9" * 5000]
+)
 def test_a_file_that_is_no_toml(text: bytes, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(text)
@@ -404,6 +428,70 @@ def test_a_file_that_is_no_toml(text: bytes, tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_file_from_a_windows_editor(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xef\xbb\xbfbatch = 3\r\n")
+    assert read(path) == {"batch": 3}
+
+
 def test_choices_are_the_words_of_a_setting() -> None:
     assert choices(Literal["a", "b"]) == ("a", "b")
     assert choices(str) == choices(Annotated[int, 1]) == ()
+
+
+# anything
+
+LEAVES = st.one_of(
+    st.booleans(),
+    st.integers(),
+    st.integers(min_value=10**30, max_value=10**400),  # no float holds the larger ones
+    st.floats(),
+    st.text(max_size=20),
+    st.dates(),
+    st.times(),
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["from", "to", "over", "shape", "size", "", "é"]), inner, max_size=3),
+    ),
+    max_leaves=6,
+)
+KNOWN = [key for key, _ in keys(GameSettings)]
+KEYS = st.one_of(
+    st.sampled_from([*KNOWN, *sorted({key.partition(".")[0] for key in KNOWN})]),
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(lambda key: all(key.split("."))),
+)
+
+
+def refusal(make: Callable[[], object]) -> UsageError | None:
+    """The error of something that may go well."""
+    try:
+        make()
+    except UsageError as caught:
+        return caught
+    return None
+
+
+@effort(max_examples=300, deadline=None)
+@given(key=KEYS, value=VALUES)
+def test_anything_is_a_setting_or_an_error_with_its_key(key: str, value: Any) -> None:
+    refused = refusal(lambda: game({key: value}))
+    if refused is not None:
+        assert refused.code in ("E-SET-01", "E-SET-02", "E-NAME-04")
+        assert key.partition(".")[0] in refused.what
+        assert len(str(refused)) < 2_000
+
+
+@effort(max_examples=100, deadline=None)
+@given(content=st.one_of(st.binary(max_size=60), st.text(max_size=60).map(str.encode)))
+def test_any_file_is_settings_or_an_error_with_its_name(
+    content: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_bytes(content)
+    refused = refusal(lambda: read(path))
+    if refused is not None:
+        assert refused.code == "E-SET-03"
+        assert "any.toml" in refused.what

@@ -72,7 +72,7 @@ def test_the_manifest_has_the_hash_of_the_state(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "000007" / "manifest.json").read_text())
     content = (tmp_path / "000007" / "state.safetensors").read_bytes()
     assert manifest["sha256"] == hashlib.sha256(content).hexdigest()
-    assert (manifest["format"], manifest["step"], manifest["until"], manifest["bytes"]) == (1, 7, 100, len(content))
+    assert (manifest["format"], manifest["step"], manifest["until"], manifest["bytes"]) == (2, 7, 100, len(content))
 
 
 def test_equal_states_are_equal_files(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_every_changed_byte_of_a_manifest_is_noticed(tmp_path: Path) -> None:
     for changed in flips(content, dense=len(content)):
         damaged(tmp_path, lambda _, changed=changed: changed, "manifest.json")
         harmless = _json(changed) == json.loads(content)
-        later = re.search(rb'"format": [2-9]', changed)  # the digit of the format became a higher one
+        later = re.search(rb'"format": [3-9]', changed)  # the digit of the format became a higher one
         if later:
             with pytest.raises(ModelError, match="E-MODEL-03"):
                 latest(tmp_path)
@@ -235,8 +235,8 @@ def test_all_broken_is_an_error_that_names_each(tmp_path: Path) -> None:
 def test_a_later_format_is_refused_and_never_passed_over(tmp_path: Path) -> None:
     """An older checkpoint would be there; taking it would silently throw a later version's work away."""
     saved(tmp_path, 5, 10)
-    damaged(tmp_path, lambda content: content.replace(b'"format": 1', b'"format": 2'), "manifest.json")
-    with pytest.raises(ModelError, match=r"E-MODEL-03.*000010 has format 2, and this version reads up to 1"):
+    damaged(tmp_path, lambda content: content.replace(b'"format": 2', b'"format": 3'), "manifest.json")
+    with pytest.raises(ModelError, match=r"E-MODEL-03.*000010 has format 3, and this version reads up to 2"):
         latest(tmp_path)
     assert names(tmp_path) == ["000005", "000010"]
 

@@ -16,6 +16,7 @@ from small_runs import SYSTEMS, asking, at_step, left, records, signalling, star
 from ganworks import systems
 from ganworks.errors import GanworksError, ModelError, UsageError
 from ganworks.session import resume
+from ganworks.training import checkpoint
 from ganworks.training.checkpoint import latest
 
 ROOT = Path(__file__).parents[1]
@@ -172,8 +173,13 @@ def test_what_is_no_run_is_exit_2(what: str, tmp_path: Path) -> None:
 
 
 def test_a_changed_setting_that_changes_the_weights_is_refused(tmp_path: Path) -> None:
+    """Also where no checkpoint knows the settings, as in the first format."""
     run = tmp_path / "run"
     start(run, "gan", 10)
+    for each in (run / "checkpoints").glob("*/manifest.json"):
+        manifest = json.loads(each.read_text())
+        del manifest["settings"], manifest["seal"]
+        each.write_bytes(checkpoint._text(checkpoint._Manifest(**{**manifest, "format": 1}).sealed()))
     text = (run / "config.toml").read_text()
     (run / "config.toml").write_text(text.replace("width = 4", "width = 5"))
     with pytest.raises(GanworksError, match="E-MODEL-02") as caught:

@@ -223,6 +223,41 @@ def test_a_nudge_moves_a_picture_by_a_few_pixels_and_repeats_its_edge() -> None:
         assert torch.equal(moved[b, 0], picture[b, 0][rows][:, columns])
 
 
+def test_a_shift_moves_both_sides_by_draws_of_their_own_and_alike_in_one_update() -> None:
+    """Real pictures alone moved would teach G to draw them moved: D must not be able to tell the sides apart by it."""
+    view = View(ViewSettings(shift=0.125))
+    picture = torch.arange(256.0).reshape(1, 1, 16, 16).expand(BATCH, 1, 16, 16)
+    for player in ("discriminator", "generator"):
+        round = at_step()
+        round.begin_update(player, 0)
+        seen = {side: [view.fixed(round, side)({"x": picture})["x"] for _ in range(2)] for side in ("real", "fake")}
+        centres = []
+        for once, again in seen.values():
+            assert torch.equal(once, again)
+            steps = torch.stack([once[:, 0, 8, 8] // 16 - 8, once[:, 0, 8, 8] % 16 - 8], 1)
+            assert steps.abs().max() == 2
+            assert steps.mean().item() == pytest.approx(0.0, abs=5 * 2**0.5 / (2 * BATCH) ** 0.5)
+            centres.append(steps)
+        assert not torch.equal(*centres)
+
+
+def test_a_shift_lets_the_gradient_back_to_where_a_pixel_came_from() -> None:
+    view, round = View(ViewSettings(shift=0.25)), at_step()
+    x = torch.rand(BATCH, 2, 8, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    moved = view.fixed(round, "fake")({"x": x})["x"]
+    (moved**2).sum().backward()
+    # Every pixel pulls with 2x, as often as it was read; those moved out of the picture do not pull at all.
+    times = (x.grad / (2 * x.detach())).round()
+    torch.testing.assert_close(x.grad, 2 * x.detach() * times)
+    assert times.sum().item() == x.numel()
+    assert (times == 0).any()
+
+
+def test_points_are_never_shifted() -> None:
+    points = torch.randn(BATCH, 3, generator=torch.Generator().manual_seed(0))
+    assert View(ViewSettings(shift=0.5)).fixed(at_step(), "real")({"x": points})["x"] is points
+
+
 def test_a_nudge_moves_points_by_a_hundredth_of_their_spread() -> None:
     points = torch.randn(BATCH, 50, generator=torch.Generator().manual_seed(0)) * 3
     moved = View(ViewSettings()).nudge({"x": points}, at_step())["x"] - points

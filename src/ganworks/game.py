@@ -25,12 +25,15 @@ __all__ = ["Draw", "Phase", "Player", "Round", "Rows", "System", "Terms", "Turn"
 
 @runtime_checkable
 class Rows(Protocol):
-    """What a system may ask of a data set: its size and rows by number."""
+    """What a system may ask of a data set: its size and rows by number; and the engine, to read ahead."""
 
     spec: DataSpec
 
+    @property
+    def streamed(self) -> bool: ...
     def __len__(self) -> int: ...
     def rows(self, indices: Tensor) -> Batch: ...
+    def expect(self, indices: Tensor) -> None: ...
 
 
 Draw = Callable[[int, int, Streams], tuple[Tensor, Mapping[str, Tensor]]]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from torch import Tensor
 
@@ -11,26 +11,30 @@ from ganworks import model, scoring
 from ganworks.data.dataset import DataSet
 from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import error
+from ganworks.forecast import Plan, forecast
 from ganworks.game import System
 from ganworks.metrics.score import Score
-from ganworks.session import Order, Result, Session, conduct, resume, train
+from ganworks.order import Order
+from ganworks.prepared import Session
+from ganworks.session import Result, conduct, resume, train
 from ganworks.settings import RunSettings, nested
 from ganworks.training.engine import Engine
 from ganworks.training.loop import Watcher
 
-__all__ = ["GAN", "Order", "Result", "resume", "train"]
+__all__ = ["GAN", "Order", "Plan", "Result", "forecast", "resume", "train"]
 
 
 class GAN:
     """A GAN: choose a system, train it, sample from it, score it, keep it.
 
     Args:
-        system: One of `ganworks.systems.names()`.
+        system: One of `ganworks.systems.names()`; empty: chosen for the data.
         settings: Any of its settings by dotted key, such as {"objective.loss": "hinge"}.
     Raises: UsageError for an unknown system or setting, with the nearest known ones.
     """
 
-    def __init__(self, system: str = "r3gan", **settings: Any) -> None:
+    def __init__(self, system: str = "", **settings: Any) -> None:
+        self._asked = system
         self._session = Session(RunSettings(system=system), nested(settings))
         self._loaded: model.Model | None = None
         self.run: Path | None = None
@@ -44,6 +48,9 @@ class GAN:
         seed: int = 0,
         run: str | Path | None = None,
         held_out: Any = None,
+        size: int = 0,
+        mirror: bool = False,
+        on_bad: Literal["stop", "skip"] = "stop",
         watchers: Sequence[Watcher] = (),
     ) -> Self:
         """Train from the start.
@@ -55,6 +62,9 @@ class GAN:
             seed: Every random number follows from it.
             run: Folder of the run, which must not exist; None: a new one below runs/.
             held_out: Data for scoring that training never sees.
+            size: Side that picture files are brought to, in pixels; 0: chosen from them.
+            mirror: Train on every picture twice, the second time with left and right exchanged.
+            on_bad: Where a picture file cannot be read: `stop`, or `skip` it.
             watchers: Called with each record.
         """
         if steps is not None and time is not None:
@@ -62,8 +72,10 @@ class GAN:
         folder = None if run is None else Path(run)
         if folder is not None and folder.exists():
             raise error("E-RUN-01", path=folder)
-        self._restart(seed, steps=steps or 0, **({"data": str(data)} if isinstance(data, str | Path) else {}))
-        order = Order(data=data, steps=steps, time=time, run=folder, held_out=held_out)
+        named = {"data": str(data)} if isinstance(data, str | Path) else {}
+        self._restart(seed, steps=steps or 0, size=size, mirror=mirror, on_bad=on_bad, **named)
+        asked = self._asked or None
+        order = Order(data=data, system=asked, steps=steps, time=time, run=folder, held_out=held_out)
         self.run = conduct(self._session, order, watchers).run
         return self
 
@@ -75,13 +87,15 @@ class GAN:
             steps: The horizon of schedules and phases; None: what suits the data.
         """
         self._restart(seed)
-        self._session.open(data, held_out)
+        name = self._session.open(data, held_out).spec.name
+        named = str(data) if isinstance(data, str | Path) else name
+        self._session.run = self._session.run.model_copy(update={"data": named})
         self._session.begin(steps)
         return self
 
     def _restart(self, seed: int, **run: Any) -> None:
         """Forget what was trained or loaded; the settings stay."""
-        self._session = Session(RunSettings(system=self._session.run.system, seed=seed, **run), self._session.given)
+        self._session = Session(RunSettings(system=self._asked, seed=seed, **run), self._session.given)
         self._loaded = None
 
     def round(self) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Adversarial losses, from logits. Each says what a player minimises.
 
-Letters: a = f(real), b = f(fake), unbounded logits (the critic's values for Wasserstein); sp(t) = log(1 + e^t);
-σ(t) = 1 / (1 + e^-t).
+Letters: a = f(real), b = f(fake), unbounded logits (the critic's values for Wasserstein); E the mean over a batch;
+sp(t) = log(1 + e^t); σ(t) = 1 / (1 + e^-t).
 """
 
 from collections.abc import Callable

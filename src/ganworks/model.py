@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -22,7 +22,7 @@ from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import UsageError, error
 from ganworks.game import System
 from ganworks.metrics.inputs import Labels
-from ganworks.settings import GameSettings, RunSettings, build, read
+from ganworks.settings import RunSettings, build, read
 from ganworks.training import building, checkpoint, disk, stored
 from ganworks.training.average import Average, for_sampling, sample
 from ganworks.training.folder import RunFolder
@@ -54,16 +54,19 @@ class Model:
         """
         return self.draw(count, seed, label)["x"]
 
-    def draw(self, count: int, seed: int = 0, label: Label = None) -> Batch:
+    def draw(
+        self, count: int, seed: int = 0, label: Label = None, done: Callable[[int], None] = lambda rows: None
+    ) -> Batch:
         """The same samples as `x`, and the `label` of each where the system takes labels.
 
         Args:
             label: One class, or one for each sample, as numbers; None: drawn as the data has them.
+            done: Called now and then with the samples that are there.
         Raises: UsageError if the system takes no label, or for a class that the data did not have.
         """
         spec = self.system.data
         given = {} if label is None else {"label": labels(self.system, count, label)}
-        drawn = sample(self._still, count, seed, **given) or {"x": torch.empty(0, *spec.shape), **given}
+        drawn = sample(self._still, count, seed, done, **given) or {"x": torch.empty(0, *spec.shape), **given}
         return Batch({**drawn, "x": spec.decode(drawn["x"])})
 
     def classify(self, x: Tensor) -> Tensor:
@@ -278,4 +281,4 @@ def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-__all__ = ["FORMAT", "GameSettings", "Model", "from_run", "load", "restored", "save", "spec_of", "split"]
+__all__ = ["FORMAT", "Model", "from_run", "load", "restored", "save", "spec_of", "split"]

@@ -2,7 +2,8 @@
 
 Two forms: on logits already computed from an input that requires a gradient (one forward pass shared with the loss), or
 on a `critic`, any callable from a batch to logits. The logits of patch outputs are summed before the gradient is taken.
-Below, f is the logit, D = σ(f), x a real sample and G a fake one.
+Below, f is the logit, D = σ(f), x a real sample and G a fake one, ∇f the slope of f with respect to the sample, E or
+E_b the mean over a batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,19 +1,17 @@
-"""What a training will be, before it begins: steps, precision, how often to save, threads."""
+"""What a training will be, before it begins: system, steps, precision, how often to save, threads."""
 
 import os
-import statistics
 import time
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from ganworks.data.spec import DataSpec
 from ganworks.settings import RunSettings
 from ganworks.training.engine import Engine
 from ganworks.training.loop import Pace
+from ganworks.trial import cost, cycle, midway, untraced, usual, work
 
 _SMALL = 32 * 32
 """Pictures up to so many pixels gain nothing from a second thread."""
@@ -22,16 +20,58 @@ _BUDGETS = {"ring": 35.0, "swissroll": 35.0, "grid": 180.0, "digits": 120.0}
 _POINTS, _PICTURES = 30.0, 600.0
 """CPU seconds of training where nobody says how long: less than promised, for a slower laptop's sake."""
 
-_PER_KERNEL, _PER_FLOP = 6e-6, 1 / 50e9
-"""Seconds a call of a small kernel takes, and one floating-point operation in small convolutions (measured
-2026-11-24 on one core of a Zen 4 server). They turn a budget into a step count that is the same on every machine."""
-
-
 Precision = Literal["float32", "bf16"]
 _COMPARED = 2.0
 """CPU seconds of a comparison of precisions."""
 _WORTH = 0.9
 """Part of the time under which fewer digits pay; small networks lose as much to casts as they gain."""
+
+
+DEFAULT = "r3gan"
+"""The system, until the data are known."""
+_CLASSES = (2, 100)
+_PICTURES_EACH = 50
+"""From how many classes to how many, and from how many pictures of each, a system that is told the class pays."""
+
+
+class Choice(NamedTuple):
+    """A system, and the one that nearly was it.
+
+    Attributes:
+        why: As it stands behind "because".
+        but: What speaks for the runner-up, or against the system.
+    """
+
+    system: str
+    why: str
+    runner_up: str
+    but: str
+
+
+def choose(spec: DataSpec, pictures: Sequence[int], *, built_in: bool) -> Choice:
+    """The system that suits the data, where nobody names one.
+
+    Args:
+        pictures: How many there are of each class.
+        built_in: The data come with ganworks: they have the default, with or without classes.
+    """
+    if spec.kind != "images":
+        return Choice(DEFAULT, f"it is the default for {spec.kind}", "sngan", "sngan comes second on the ring")
+    few, many = _CLASSES
+    if len(pictures) < few:
+        return Choice(DEFAULT, "there are no classes", "dcgan", "dcgan is the classic")
+    asks = "conditional draws the class that you ask for"
+    if built_in:
+        return Choice(DEFAULT, "it is the default", "conditional", asks)
+    if len(pictures) > many:
+        why = f"{len(pictures)} classes are more than conditional can tell apart"
+        return Choice(DEFAULT, why, "conditional", asks)
+    if min(pictures) < _PICTURES_EACH:
+        least = min(range(len(pictures)), key=pictures.__getitem__)
+        why = f"class '{spec.classes[least]}' has {min(pictures)} pictures, and conditional wants {_PICTURES_EACH}"
+        return Choice(DEFAULT, why, "conditional", asks)
+    why = f"there are {len(pictures)} classes of {min(pictures)} pictures or more"
+    return Choice("conditional", why, "r3gan", "r3gan ignores them")
 
 
 def budget(spec: DataSpec) -> float:
@@ -46,52 +86,9 @@ def default_steps(make: Callable[[], Engine], spec: DataSpec) -> int:
     Args:
         make: Builds an engine that may be thrown away.
     """
-    engine = _midway(make())
-    with _untraced():
-        rounds = _cycle(engine)
-        with _Work() as work:
-            for _ in range(rounds):
-                engine.round()
-    seconds = (work.flops * _PER_FLOP + work.kernels * _PER_KERNEL) / rounds
-    steps = budget(spec) / seconds
+    steps = budget(spec) / work(make())
     digits = 10 ** max(len(str(int(steps))) - 2, 0)
     return max(int(steps / digits + 0.5) * digits, 1)
-
-
-class _Work(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch gives its hooks no types
-    """Counts the kernels that are called, and the operations of those whose count is known."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.kernels = self.flops = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        out = function(*args, **(kwargs or {}))
-        self.kernels += 1
-        if count := flop_registry.get(function.overloadpacket):
-            self.flops += count(*args, **(kwargs or {}), out_val=out)
-        return out
-
-
-class _untraced:
-    """Whatever is measured inside leaves the default generator as it was."""
-
-    def __enter__(self) -> None:
-        self._state = torch.default_generator.get_state()
-
-    def __exit__(self, *_: object) -> None:
-        torch.default_generator.set_state(self._state)
-
-
-def _midway(engine: Engine) -> Engine:
-    """In the middle of its run, where a round is what most rounds are: the first ones may be longer (`wgan`)."""
-    engine.step = engine.steps // 2 + 1
-    return engine
-
-
-def _cycle(engine: Engine) -> int:
-    """Rounds after which lazy penalties have been due once."""
-    return int(engine.system.settings.objective.every)
 
 
 def steps_in(seconds: float, make: Callable[[], Engine]) -> int:
@@ -100,27 +97,14 @@ def steps_in(seconds: float, make: Callable[[], Engine]) -> int:
     The cost is the median over cycles of lazy penalties, in process CPU time ÷ threads, from at most 2 s or 5 % of the
     budget.
     """
-    engine = _midway(make())
-    cycle, threads = _cycle(engine), torch.get_num_threads()
+    engine = midway(make())
+    rounds, threads = cycle(engine), torch.get_num_threads()
     costs: list[float] = []
-    with _untraced():
+    with untraced():
         end = time.process_time() + min(2.0, 0.05 * seconds) * threads
         while not costs or time.process_time() < end:
-            costs.append(_cost(engine, cycle) / threads)
-    return max(int(seconds / _usual(costs)), 1)
-
-
-def _cost(engine: Engine, rounds: int) -> float:
-    """Process CPU seconds of a round."""
-    begun = time.process_time()
-    for _ in range(rounds):
-        engine.round()
-    return (time.process_time() - begun) / rounds
-
-
-def _usual(costs: list[float]) -> float:
-    """The median. The first cycle warms caches up and allocates; it counts only where there is no other."""
-    return statistics.median(costs[1:] or costs)
+            costs.append(cost(engine, rounds) / threads)
+    return max(int(seconds / usual(costs)), 1)
 
 
 def halves() -> bool:
@@ -140,15 +124,15 @@ def faster(make: Callable[[Precision], Engine]) -> tuple[Precision, str]:
     """
     if not halves():
         return "float32", "precision float32: this processor has no bf16"
-    engines = _midway(make("float32")), _midway(make("bf16"))
-    cycle, threads = _cycle(engines[0]), torch.get_num_threads()
+    engines = midway(make("float32")), midway(make("bf16"))
+    rounds, threads = cycle(engines[0]), torch.get_num_threads()
     costs: tuple[list[float], ...] = ([], [])
-    with _untraced():
+    with untraced():
         end = time.process_time() + _COMPARED * threads
         while not costs[0] or time.process_time() < end:
             for engine, spent in zip(engines, costs, strict=True):
-                spent.append(_cost(engine, cycle) / threads)
-    whole, half = (1e3 * _usual(spent) for spent in costs)
+                spent.append(cost(engine, rounds) / threads)
+    whole, half = (1e3 * usual(spent) for spent in costs)
     chosen: Precision = "bf16" if half < _WORTH * whole else "float32"
     return chosen, f"precision {chosen}: a step takes {whole:.3g} ms in float32 and {half:.3g} ms with bf16"
 

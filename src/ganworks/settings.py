@@ -1,6 +1,8 @@
 """Settings: TOML on disk, pydantic inside, dotted keys on the command line. Schedules are functions of the progress."""
 
+import json
 import math
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -109,7 +111,7 @@ class LatentSettings(Settings):
 class ObjectiveSettings(Settings):
     """The adversarial loss, its penalties and remedies. A weight of 0 switches a term off; weights may be schedules."""
 
-    loss: str = Field("non_saturating", description="adversarial loss, one of ganworks.losses.names()")
+    loss: str = Field("non_saturating", description="adversarial loss, such as hinge; see `ganworks explain loss`")
     r1: Rate = Field(0.0, description="weight of ½E|∇f(x)|² on real samples")
     r2: Rate = Field(0.0, description="weight of ½E|∇f(G)|² on fake samples")
     finite_difference: Weight = Field(
@@ -143,6 +145,7 @@ class ViewSettings(Settings):
     """What the discriminator sees, the same for real and fake."""
 
     noise: Rate = Field(0.0, description="standard deviation of instance noise, annealable")
+    shift: Share = Field(0.0, description="pictures are moved by up to this share of their size, edges repeated")
     pack: Count = Field(1, description="samples that D judges together")
     replay: Annotated[int, Field(ge=0)] = Field(0, description="old fakes kept, of which D sees one half of the time")
 
@@ -214,16 +217,45 @@ class RunSettings(Settings):
     """What belongs to the run and not to the system. It stands at the top of a settings file."""
 
     data: str = Field("digits", description="name or path of the data")
-    system: str = Field("r3gan", description="the GAN that is trained, one of `ganworks systems`")
+    system: str = Field(
+        "", description="the GAN that is trained, one of `ganworks systems`; empty: chosen for the data"
+    )
     steps: Annotated[int, Field(ge=0)] = Field(0, description="rounds of the run; 0: chosen for the data")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="every random number follows from it")
     held_out: str = Field("", description="data that training never sees; empty: a part of `data`")
+    size: Annotated[int, Field(ge=0)] = Field(0, description="pixels of a picture's side; 0: chosen from the pictures")
+    mirror: bool = Field(False, description="every picture is there twice, the second time mirrored")
+    on_bad: Literal["stop", "skip"] = Field("stop", description="what happens where a picture cannot be read")
+    start_from: str = Field("", description="model or run whose weights the run starts from; empty: from fresh ones")
+    start_from_sha256: str = Field("", description="of those weights; empty: as they are found")
     record: Pace = Pace()
     sample: Pace = Pace()
     checkpoint: Pace = Pace()
 
 
 Model = TypeVar("Model", bound=BaseModel)
+_LARGEST = 8 << 20
+"""Bytes of a settings file."""
+_LONGEST = 300
+"""Characters of a key that an error follows into a tree of unknown ones."""
+_REASONS = {
+    "int_type": "it is a whole number",
+    "int_from_float": "it is a whole number",
+    "float_type": "it is a number",
+    "bool_type": "it is true or false",
+    "string_type": "it is a text",
+    "string_unicode": "it is a text in Unicode",
+    "finite_number": "it is a finite number",
+    "greater_than": "it is more than {gt}",
+    "greater_than_equal": "it is {ge} or more",
+    "less_than": "it is less than {lt}",
+    "less_than_equal": "it is {le} or less",
+    "missing": "it is a list of two numbers",
+    "tuple_type": "it is a list of two numbers",
+    "too_long": "it is a list of two numbers",
+    "model_type": "it is a group of settings, not a single one",
+}
+"""What pydantic finds wrong with a value, as what the value is to be."""
 
 
 def build(model: type[Model], *layers: Mapping[str, Any], system: str = "", where: str = "") -> Model:
@@ -243,20 +275,68 @@ def build(model: type[Model], *layers: Mapping[str, Any], system: str = "", wher
 def _wrong_setting(caught: ValidationError, model: type[BaseModel], system: str, where: str) -> Exception:
     """The error for the first thing that is wrong: an unknown key, a value, or two that do not go together."""
     problem = caught.errors(include_url=False)[0]
-    kind, given, reason = problem["type"], problem["input"], problem["msg"].removeprefix("Value error, ")
-    name = ".".join(part for part in problem["loc"] if isinstance(part, str) and part not in _FORMS)
+    kind, given, place = problem["type"], problem["input"], problem["loc"]
+    if kind == "missing" and isinstance(place[-1], str):
+        place = place[:-1]  # a schedule that lacks an end
+    last = len(place) - 1 if kind == "extra_forbidden" else -1  # a key, even where it is called `number`
+    parts = [part for at, part in enumerate(place) if isinstance(part, str) and (at == last or part not in _FORMS)]
+    name = ".".join(parts)
     known = [key for key, _ in keys(model)]
-    below_a_value = name in known and kind.endswith("_type") and isinstance(given, Mapping)  # batch.size
+    single = kind.endswith("_type") or kind == "literal_error"
+    below_a_value = name in known and single and isinstance(given, Mapping)  # batch.size
     if kind == "extra_forbidden" or below_a_value:
-        while isinstance(given, Mapping) and given and "from" not in given:
+        while isinstance(given, Mapping) and given and "from" not in given and len(name) < _LONGEST:
             key, given = next(iter(given.items()))
             name = f"{name}.{key}"
-        return error("E-NAME-04", name=name, system=system, where=where, details=suggestion(name, known))
-    if kind == "model_type":
-        reason = "it is a group of settings, not a single one"
-    elif not any(f"{name}.".startswith(f"{key}.") for key in known):
-        return error("E-SET-02", reason=reason, system=system, where=where)
-    return error("E-SET-01", name=name, value=repr(given), reason=reason, system=system, where=where)
+        known += [] if model is RunSettings else [key for key, _ in keys(RunSettings)]
+        if "ramp" in place:
+            start = name.rpartition(".")[0]
+            known = [f"{start}.{field.alias or key}" for key, field in Ramp.model_fields.items()]
+        near = suggestion(name, (key for key in known if key != name))
+        return error("E-NAME-04", name=name, system=system, where=_line(where, name), details=near)
+    if kind != "model_type" and not any(f"{name}.".startswith(f"{key}.") for key in known):
+        return error("E-SET-02", reason=_reason(problem), system=system, where=where)
+    words = problem.get("ctx", {}).get("expected", "") if kind == "literal_error" else ""
+    near = suggestion(given, re.findall(r"'(\w+)'", words)) if isinstance(given, str) else []
+    return error(
+        "E-SET-01", name=name, value=_written(given), reason=_reason(problem), where=_line(where, name), details=near
+    )
+
+
+def _reason(problem: Mapping[str, Any]) -> str:
+    """What a value must be, in a sentence."""
+    kind, context, last = problem["type"], problem.get("ctx", {}), problem["loc"][-1:]
+    if kind == "missing" and isinstance(last[0], str):
+        return f"a schedule needs `{last[0]}`"
+    if kind in _REASONS:
+        return _REASONS[kind].format(**context)
+    if kind == "literal_error":
+        return f"it is {context['expected'].replace(chr(39), '')}"
+    return str(problem["msg"]).removeprefix("Value error, ").replace("Input should", "it should")
+
+
+def _written(value: object) -> str:
+    """A value as an error shows it; some cannot be written at all."""
+    try:
+        return repr(value)
+    except (RecursionError, ValueError):  # nested too deeply; an integer with thousands of digits
+        return f"this {'list' if isinstance(value, list | Mapping) else 'number'}"
+
+
+def _line(where: str, name: str) -> str:
+    """The settings file with the line that sets a key; empty where something else has set it, such as --set."""
+    try:
+        lines = Path(where).read_text("utf-8", errors="replace").splitlines()
+    except (OSError, ValueError):
+        return where
+    table = ""
+    for number, line in enumerate(lines, 1):
+        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
+            table = f"{header[1]}."
+        key = re.sub(r"[\s\"']", "", header[1] if header else table + line.partition("=")[0])
+        if name == key or (not header and name.startswith(f"{key}.")):
+            return f"{where}, line {number}"
+    return ""
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -313,11 +393,20 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            return tomllib.load(file)
+            content = file.read(_LARGEST + 1)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise error("E-SET-04", path=path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as caught:
-        raise error("E-SET-03", path=path, reason=str(caught)) from None
+    if len(content) > _LARGEST:
+        raise error("E-SET-03", path=path, reason=f"it is larger than {_LARGEST >> 20} MB")
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8 text"
+    except RecursionError:
+        reason = "its lists or tables are nested too deeply"
+    except ValueError as caught:  # also an integer of thousands of digits, which is no TOMLDecodeError
+        reason = str(caught)
+    raise error("E-SET-03", path=path, reason=reason)
 
 
 def dump(*models: BaseModel) -> str:
@@ -331,3 +420,22 @@ def dump(*models: BaseModel) -> str:
 def choices(annotation: Any) -> tuple[str, ...]:
     """The words a setting may take, where it is one of a few words."""
     return tuple(get_args(annotation)) if getattr(annotation, "__origin__", None) is Literal else ()
+
+
+def inline(value: Any) -> str:
+    """A setting's value as --set takes it: TOML on one line, and words without quotes."""
+    if not isinstance(value, str):
+        return _toml(value)
+    try:
+        tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return value
+    return _toml(value)  # "5" is not 5
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)

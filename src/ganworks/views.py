@@ -1,5 +1,5 @@
-"""What the discriminator sees: instance noise and packing, the same for real and fake and in every player's turn; and
-old fakes beside new ones.
+"""What the discriminator sees: instance noise, shifts and packing, the same for real and fake and in every player's
+turn; and old fakes beside new ones.
 """
 
 from collections.abc import Callable, Mapping
@@ -65,16 +65,20 @@ class View(nn.Module):
             round: Where the noise comes from; its progress anneals it.
             side: `real` or `fake`: names the stream.
         """
-        std = round.at(self.settings.noise)
+        std, share = round.at(self.settings.noise), self.settings.shift
 
         def see(inputs: Inputs) -> Inputs:
             x = inputs["x"]
-            drawn = f"noise.{side}.{x[0].numel()}"
-            if drawn not in round.notes:
-                round.notes[drawn] = self.normal(round, f"noise.{side}", x)
-            return {**inputs, "x": x + std * round.notes[drawn]}
+            if share and x.dim() == 4:
+                x = self._moved(x, round, f"shift.{side}", share)
+            if std:
+                drawn = f"noise.{side}.{x[0].numel()}"
+                if drawn not in round.notes:
+                    round.notes[drawn] = self.normal(round, f"noise.{side}", x)
+                x = x + std * round.notes[drawn]
+            return {**inputs, "x": x}
 
-        return see if std else lambda inputs: inputs
+        return see if std or share else lambda inputs: inputs
 
     def normal(self, round: Round, name: str, like: Tensor) -> Tensor:
         """Standard normal numbers for packed samples, from a named stream."""
@@ -95,17 +99,23 @@ class View(nn.Module):
         x = inputs["x"]
         if x.dim() != 4:
             return {**inputs, "x": x + _JITTER * x.detach().std() * self.normal(round, "nudge", x)}
-        rows, columns = (
-            _moved(size, round.random.integers(name, 2 * (size // _SHIFT) + 1)[:: self.settings.pack])
-            for name, size in (("nudge.rows", x.shape[2]), ("nudge.columns", x.shape[3]))
-        )
+        return {**inputs, "x": self._moved(x, round, "nudge", 1 / _SHIFT)}
+
+    def _moved(self, x: Tensor, round: Round, name: str, share: float) -> Tensor:
+        """(B, C, H, W) pictures, each moved by whole pixels, at most a share of its size, edges repeated.
+
+        One draw a name and a round: players who move at once see pictures moved alike.
+        """
+        read = []
+        for axis, size in (("rows", x.shape[2]), ("columns", x.shape[3])):
+            most, drawn = int(share * size), f"{name}.{axis}"
+            if drawn not in round.notes:
+                round.notes[drawn] = round.random.integers(drawn, 2 * most + 1)[:: self.settings.pack]
+            steps = round.notes[drawn][: len(x), None] - most
+            # Positions that are read after a move; those beyond an edge read the edge.
+            read.append((torch.arange(size) + steps).clamp(0, size - 1))
         each = torch.arange(len(x))[:, None, None]
-        return {**inputs, "x": x.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)}
-
-
-def _moved(size: int, step: Tensor) -> Tensor:
-    """(B, size) positions that are read after a move; those beyond an edge read the edge."""
-    return (torch.arange(size) + step[:, None] - size // _SHIFT).clamp(0, size - 1)
+        return x.permute(0, 2, 3, 1)[each, read[0][:, :, None], read[1][:, None, :]].permute(0, 3, 1, 2)
 
 
 class Pool(nn.Module):

@@ -7,39 +7,61 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 
-from ganworks.cli import options
-from ganworks.cli.complaint import complain, explain
-from ganworks.cli.output import discard_output
+from ganworks.cli import completion, options
+from ganworks.cli.compare import compare
+from ganworks.cli.complaint import as_ours, complain
+from ganworks.cli.data import SUB_VERBS as DATA_SUB_VERBS
+from ganworks.cli.data import data
+from ganworks.cli.doctor import doctor
+from ganworks.cli.eval import evaluate
+from ganworks.cli.explain import explain
+from ganworks.cli.output import DEFAULT, Output, discard_output
 from ganworks.cli.resume import resume
+from ganworks.cli.runs import runs
 from ganworks.cli.sample import sample
 from ganworks.cli.systems import systems
 from ganworks.cli.train import train
 from ganworks.errors import error
 from ganworks.registry import suggestion
 
-BUILT: dict[str, Callable[..., int]] = {"train": train, "resume": resume, "sample": sample, "systems": systems}
+BUILT: dict[str, Callable[..., int]] = {
+    "train": train, "resume": resume, "sample": sample, "eval": evaluate, "runs": runs, "compare": compare,
+    "data": data,
+    "systems": systems, "explain": explain, "doctor": doctor,
+}  # fmt: skip
 PLANNED = (
-    "eval", "diagnose", "failure", "explain", "data", "runs", "compare", "interpolate", "invert", "inpaint",
-    "translate", "upscale", "speak", "augment", "features", "export", "sweep", "studio", "doctor",
+    "diagnose", "failure", "interpolate", "invert", "inpaint",
+    "translate", "upscale", "speak", "augment", "features", "export", "sweep", "studio",
 )  # fmt: skip
+
+SUB_VERBS: dict[str, dict[str, Callable[..., int]]] = {"data": DATA_SUB_VERBS}
+"""Verbs that are followed by another one: `ganworks data check`."""
+
+ROOT: dict[str, Callable[..., int]] = {
+    "--install-completion": completion.install,
+    "--show-completion": completion.show,
+}
+"""What stands in a verb's place without being one."""
 
 EXAMPLES = """\
 ganworks trains generative adversarial networks, measures them, and uses them.
 
-  ganworks train                                          real digits, on the CPU, in about three minutes
-  ganworks train ring --system gan --time 30s             eight points of a ring: see the game, break it
-  ganworks train digits:7 --steps 3000                    one digit only
-  ganworks sample runs/digits-0001 -n 64 --out samples    what the generator makes
-  ganworks resume runs/digits-0001 --time 10m             go on, as if it had never stopped
-  ganworks systems r3gan                                  every setting of a system
+  ganworks train ring --system gan --time 30s             learn: the game on eight points, in half a minute
+  ganworks explain mode collapse                          learn: what a word, a setting or an error means
+  ganworks data check photos                              make: what a folder of pictures holds, before you train
+  ganworks train photos --time 10m                        make: a generator of such pictures, chosen to suit them
+  ganworks eval runs/photos-0001                          research: scores with intervals, beside real data
+  ganworks sample runs/photos-0001 -n 64 --out samples    use: new pictures from a trained generator
 
-ganworks --help lists the verbs, ganworks VERB --help the options of one."""
+ganworks train alone draws handwritten digits in about three minutes. After a stop, ganworks resume RUN goes on.
+ganworks --help lists the verbs, ganworks VERB --help the options of one. If something fails: ganworks doctor."""
 
 
-def _show_examples() -> int:
-    print(EXAMPLES)
+def _show_examples(*, output: Output = DEFAULT) -> int:
+    commands = [line.split("   ")[0].strip() for line in EXAMPLES.splitlines() if line.startswith("  ")]
+    output.result({"examples": commands}, EXAMPLES.splitlines)
     return 0
 
 
@@ -65,12 +87,17 @@ def build(tokens: Sequence[str] = ()) -> App:
         help_format="plaintext",
         version=lambda: version("ganworks"),
         default_command=_show_examples,
+        group_parameters=Group("Options", sort_key=10),
         default_parameter=Parameter(negative=(), show_default=_default_of),
         console=Console(color_system=_color_system(tokens)),
         suppress_keyboard_interrupt=False,
     )
-    for verb, run in BUILT.items():
-        app.command(run, name=verb, help_epilogue="")
+    for place, (verb, run) in enumerate(BUILT.items()):
+        app.command(run, name=verb, help_epilogue="", sort_key=place)
+        for inner, (name, sub_verb) in enumerate(SUB_VERBS.get(verb, {}).items()):
+            app[verb].command(sub_verb, name=name, help_epilogue="", sort_key=inner)
+    for name, run in ROOT.items():
+        app.command(run, name=name, help_epilogue="", sort_key=len(BUILT))
     return app
 
 
@@ -83,13 +110,29 @@ def _verb_first(tokens: Sequence[str]) -> list[str]:
 
     Raises: UsageError where the verb is not known, or not built yet.
     """
-    verb = _verb(tokens)
+    verb = "" if tokens and tokens[0] in ROOT else _verb(tokens)
     if verb in PLANNED:
         raise error("E-USE-02", verb=verb)
     if verb and verb not in BUILT:
         raise error("E-USE-04", verb=verb, details=suggestion(verb, [*BUILT, *PLANNED]))
     place = tokens.index(verb) if verb else 0
-    return [*tokens[place : place + 1], *tokens[:place], *tokens[place + 1 :]]
+    rest = [*tokens[:place], *tokens[place + 1 :]]
+    return [*tokens[place : place + 1], *_sub_verb_first(verb, rest)]
+
+
+def _sub_verb_first(verb: str, rest: list[str]) -> list[str]:
+    """`ganworks data --json list` means `ganworks data list --json`.
+
+    Raises: UsageError where the verb has others only.
+    """
+    known, word = SUB_VERBS.get(verb, {}), _verb(rest)
+    if not known or not word:
+        return rest
+    if word not in known:
+        details = suggestion(word, known) or [f"known: {', '.join(known)}"]
+        raise error("E-USE-01", verb=verb, reason=f"'{verb}' is not followed by '{word}'", details=details)
+    rest.remove(word)
+    return [word, *rest]
 
 
 def _run(tokens: Sequence[str]) -> int:
@@ -106,11 +149,13 @@ def _guarded(tokens: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as caught:
-        return complain(explain(caught, _verb(tokens)), tokens)
+        return complain(as_ours(caught, _verb(tokens)), tokens)
 
 
 def main(tokens: Sequence[str]) -> int:
     """Run the command on its arguments and give its exit code. No traceback gets past it unless --debug asks for it."""
+    if tokens[:1] == [completion.ASK]:
+        return completion.answer(tokens[1:], build())
     try:
         code = _guarded(tokens)
         sys.stdout.flush()
@@ -119,7 +164,7 @@ def main(tokens: Sequence[str]) -> int:
         return 0
     except OSError as caught:
         discard_output()
-        return complain(explain(caught, _verb(tokens)), [])
+        return complain(as_ours(caught, _verb(tokens)), [])
     return code
 
 

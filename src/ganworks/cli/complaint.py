@@ -7,27 +7,54 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from cyclopts import CycloptsError, UnusedCliTokensError
+from cyclopts import (
+    CycloptsError,
+    MissingArgumentError,
+    RepeatArgumentError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 
+from ganworks.cli.candidates import options_of
 from ganworks.cli.output import clean, to_json
 from ganworks.errors import GanworksError, error
+from ganworks.machine import ran_out
+from ganworks.registry import suggestion
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG}
-_NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
 def _usage(caught: CycloptsError, verb: str) -> GanworksError:
-    """A parser's complaint as an error of ours: its first sentence, then what else it says."""
-    if isinstance(caught, UnusedCliTokensError):
-        return error(
-            "E-USE-01", verb=verb, reason=f"more words than '{verb}' takes: {' '.join(caught.unused_tokens or ())}"
-        )
-    first, *rest = [line for line in str(caught).strip().splitlines() if line.strip()]
-    reason = first.strip().rstrip(".")
-    found = error("E-USE-01", verb=verb, reason=reason, details=[line.strip() for line in rest])
+    """A parser's complaint in our words: what is wrong in a sentence, then what else helps."""
+    verb = " ".join(caught.command_chain or [verb])
+    reason, details = _told(caught, verb)
+    found = error("E-USE-01", verb=verb, reason=reason, details=details)
     found.remedy = " ".join(found.remedy.split())  # there may be no verb
     return found
+
+
+def _told(caught: CycloptsError, verb: str) -> tuple[str, list[str]]:
+    if isinstance(caught, UnusedCliTokensError):
+        words = " ".join(caught.unused_tokens or ())
+        return f"more words than '{verb}' takes: {words}" if verb else f"no verb before {words}", []
+    if isinstance(caught, UnknownOptionError):
+        name = (caught.token.keyword or caught.token.value).partition("=")[0]
+        known = {name for argument in caught.argument_collection for name in options_of(argument)} | {"--help"}
+        if not verb and caught.app:
+            known |= set(caught.app)  # -train
+        return f"unknown option '{name}'", suggestion(name, known)
+    if isinstance(caught, MissingArgumentError) and caught.argument is not None:
+        argument = caught.argument
+        if argument.name.startswith("-"):
+            return f"{caught.keyword or argument.name} needs a value", []
+        described = caught.app.assemble_argument_collection(parse_docstring=True) if caught.app else ()
+        meaning = [f"{each.name}: {each.parameter.help}" for each in described if each.name == argument.name]
+        return f"'{verb}' needs {argument.name}", meaning
+    if isinstance(caught, RepeatArgumentError):
+        return f"{caught.token.keyword} is given more than once", []
+    first, *rest = [line.strip() for line in str(caught).splitlines() if line.strip()]
+    return first.rstrip("."), rest
 
 
 def _surroundings(caught: OSError) -> GanworksError | None:
@@ -47,14 +74,15 @@ def _bug(caught: BaseException) -> GanworksError:
     return error("E-BUG-01", reason=reason, details=[f"{os.path.basename(frame.filename)}, line {frame.lineno}"])
 
 
-def explain(caught: BaseException, verb: str) -> GanworksError:
+def as_ours(caught: BaseException, verb: str) -> GanworksError:
     """Whatever was raised, as an error with a code."""
     if isinstance(caught, GanworksError):
         return caught
     if isinstance(caught, CycloptsError):
         return _usage(caught, verb)
-    if isinstance(caught, MemoryError) or any(words in str(caught) for words in _NO_MEMORY):
-        return error("E-ENV-03", reason=str(caught).splitlines()[0] if str(caught) else "none is left")
+    if ran_out(caught):
+        reason = str(caught).splitlines()[0] if str(caught) else "none is left"
+        return error("E-ENV-03", reason=reason, instead="ask for fewer at once, or free some memory")
     known = _surroundings(caught) if isinstance(caught, OSError) else None
     return known or _bug(caught)
 

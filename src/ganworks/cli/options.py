@@ -54,7 +54,7 @@ def value(text: str) -> object:
     """A setting's value: TOML, and a plain string where it is not TOML."""
     try:
         read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # not TOML; a number of thousands of digits; lists in lists in lists
         return text
     return read["value"] if len(read) == 1 else text
 
@@ -67,7 +67,8 @@ def overrides(settings: Iterable[str], verb: str) -> dict[str, object]:
     given: dict[str, object] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
-        if not equals or not all(key.strip().split(".")):
+        unicode = key.encode(errors="ignore").decode() == key
+        if not equals or not unicode or not all(key.strip().split(".")):
             raise error("E-USE-01", verb=verb, reason=f"--set takes key=value, not '{setting}'")
         given[key.strip()] = value(text.strip())
     return given

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from ganworks.cli import options
 from ganworks.cli.output import DEFAULT, Output
 from ganworks.cli.train import Seed
+from ganworks.training.disk import check_out
 
 Format = Annotated[Literal["files", "npz"], Parameter(name="--format")]
 
@@ -46,10 +47,10 @@ def sample(
     form
         One file a sample (points: one .npy), or a single array.
     """
-    from ganworks.use import sample as writer
+    check_out(out)
 
-    writer.check_out(out)
     from ganworks.gan import GAN
+    from ganworks.use import sample as writer
 
     gan = GAN.load(model)
     given = None if label is None else writer.label_index(gan.spec, label)

@@ -1,10 +1,13 @@
 """`ganworks systems`: the GANs there are, and every setting of one."""
 
-import json
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
+
+from cyclopts import Parameter
 
 from ganworks.cli.output import DEFAULT, Output, table
 
+# Not in the docstring: of a single parameter beside examples the parser would see nothing.
+Name = Annotated[str | None, Parameter(help="The system to show; without it all are listed.")]
 _LONGEST = 24
 
 
@@ -36,9 +39,14 @@ def _bounds(field: Any) -> str:
 
 def _settings(name: str) -> list[dict[str, str]]:
     from ganworks import systems
+
+    return rows_of(systems.get(name).Settings)
+
+
+def rows_of(model: Any) -> list[dict[str, str]]:
+    """Every setting of a model by its dotted key, with what --set would have to say for its default."""
     from ganworks.settings import keys
 
-    model = systems.get(name).Settings
     defaults = model().model_dump(mode="json", by_alias=True)
     return [
         {"key": key, "default": _written(defaults, key), "allowed": _bounds(field), "meaning": field.description or ""}
@@ -46,20 +54,14 @@ def _settings(name: str) -> list[dict[str, str]]:
     ]
 
 
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value)
-
-
 def _written(defaults: dict[str, Any], key: str) -> str:
-    """A default as --set takes it: TOML, words without quotes."""
+    """A default as --set takes it."""
+    from ganworks.settings import inline
+
     value: Any = defaults
     for part in key.split("."):
         value = value[part]
-    return value if isinstance(value, str) else _toml(value)
+    return inline(value)
 
 
 def _lines(settings: list[dict[str, str]]) -> list[str]:
@@ -70,17 +72,12 @@ def _lines(settings: list[dict[str, str]]) -> list[str]:
     return table([["setting", "default", "allowed", "meaning"], *rows]) + (["", *below] if below else [])
 
 
-def systems(name: str | None = None, /, *, output: Output = DEFAULT) -> int:
+def systems(name: Name = None, /, *, output: Output = DEFAULT) -> int:
     """List the systems, or show one with its paper and every setting.
 
     Examples:
       ganworks systems
       ganworks systems r3gan
-
-    Parameters
-    ----------
-    name
-        The system to show.
     """
     from ganworks import systems as known
 

@@ -1,7 +1,7 @@
 """`ganworks train`: one command on any data."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -25,10 +25,14 @@ def train(
     seed: Seed | None = None,
     run: Path | None = None,
     batch: str | None = None,
+    size: Whole = None,
+    mirror: bool = False,
+    on_bad: Literal["stop", "skip"] | None = None,
     settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
     config: Path | None = None,
     start_from: Annotated[Path | None, Parameter(name="--from")] = None,
     held_out: str | None = None,
+    log: list[str] | None = None,
     patience: Whole = None,
     processes: Whole = None,
     device: str | None = None,
@@ -38,18 +42,20 @@ def train(
     """Train a GAN on DATA: a built-in data set's name, a file or a folder.
 
     Without arguments it trains the default system on real handwritten digits, on the CPU, in about three minutes.
+    System, size, batch and length are chosen for the data; what is chosen is said, and why.
 
     Examples:
       ganworks train
       ganworks train ring --system gan --time 30s
-      ganworks train mnist/train-images-idx3-ubyte.gz --set batch=64
+      ganworks train photos --dry-run
+      ganworks train more-photos --from runs/photos-0001 --time 10m
 
     Parameters
     ----------
     data
         Name of a built-in data set, or a path; digits without it.
     system
-        Which GAN; `ganworks systems` lists them.
+        Which GAN; chosen for the data without it. `ganworks systems` lists them.
     steps
         Length of the run in rounds of the game.
     time
@@ -59,15 +65,23 @@ def train(
     run
         Folder of the run; a new one below runs/ without it.
     batch
-        Samples of one update; `auto` is not built yet.
+        Samples of one update; `auto` measures which is the largest that pays.
+    size
+        Side that picture files are brought to, in pixels; chosen from them without it.
+    mirror
+        Train on every picture twice, the second time with left and right exchanged.
+    on_bad
+        What to do where a picture file cannot be read: stop, or skip it.
     settings
         A setting, as key=value; may be repeated. `ganworks systems NAME` lists the keys.
     config
         Settings file (TOML); --set and other options count more.
     start_from
-        Model or run whose weights a new run starts from; not built yet.
+        Model or run whose weights a new run starts from, with its settings unless others are given.
     held_out
         Data kept for scoring; without it a part of DATA.
+    log
+        Also log to: tensorboard (needs ganworks[tensorboard]); may be repeated.
     patience
         Stop after so many scores without a better one; not built yet.
     processes
@@ -75,23 +89,26 @@ def train(
     device
         Where to train: cpu; others are not built yet.
     dry_run
-        Show the plan and write nothing; not built yet.
+        Show the plan, with memory and time from 20 steps that are played and thrown away; write nothing.
     """
     if steps is not None and time is not None:
         raise error("E-USE-01", verb=VERB, reason="--steps and --time both say how long; give one")
     overrides = options.overrides(settings or [], VERB)
     budget = None if time is None else options.seconds(time, VERB)
-    size = None if batch is None else options.batch(batch, VERB)
+    samples = None if batch is None else options.batch(batch, VERB)
 
+    from ganworks import gan
+    from ganworks.cli.planned import show
     from ganworks.cli.report import finish
-    from ganworks.gan import Order
-    from ganworks.gan import train as start
 
-    order = Order(
-        data=data, system=system, steps=steps, time=budget, seed=seed, run=run, batch=size, overrides=overrides,
-        config=config, start_from=start_from, held_out=held_out, device=device, patience=patience,
-        processes=processes, dry_run=dry_run,
+    order = gan.Order(
+        data=data, system=system, steps=steps, time=budget, seed=seed, run=run, batch=samples, size=size,
+        mirror=mirror or None, on_bad=on_bad, overrides=overrides, config=config, start_from=start_from,
+        held_out=held_out, log=tuple(log or ()), device=device, patience=patience, processes=processes,
     )  # fmt: skip
     with Progress.for_output(output) as progress:
-        result = start(order, watchers=progress.watchers)
-    return finish(result, output)
+        if dry_run:
+            plan = gan.forecast(order, watchers=progress.watchers)
+        else:
+            result = gan.train(order, watchers=progress.watchers)
+    return show(plan, output) if dry_run else finish(result, output)

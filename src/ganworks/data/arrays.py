@@ -16,7 +16,7 @@ from ganworks.data.dataset import Content
 from ganworks.data.spec import Kind
 from ganworks.errors import error
 
-SAMPLES = ("x", "images", "data", "arr_0")
+SAMPLES = ("x", "samples", "images", "data", "arr_0")
 LABELS = ("label", "labels", "y")
 _ROUNDING = 1e-5
 """How far a float picture may lie outside its range: resizing filters leave such crumbs."""

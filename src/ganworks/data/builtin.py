@@ -33,6 +33,8 @@ class BuiltIn:
     kind: Kind
     count: int
     """Rows to train on."""
+    shape: tuple[int, ...]
+    """One of them: (D,) for points, (C, H, W) for images."""
     description: str
     licence: str
     source: str
@@ -40,13 +42,14 @@ class BuiltIn:
 
 _OWN = ("Apache-2.0", "drawn from a formula")
 _BUILT_IN = (
-    BuiltIn("ring", "points", TABLE_ROWS, "8 Gaussian modes on a circle of radius 2, std 0.02", *_OWN),
-    BuiltIn("grid", "points", TABLE_ROWS, "25 Gaussian modes on {-4, -2, 0, 2, 4} squared, std 0.05", *_OWN),
-    BuiltIn("swissroll", "points", TABLE_ROWS, "a spiral t (cos t, sin t) / 6 with noise of std 0.05", *_OWN),
+    BuiltIn("ring", "points", TABLE_ROWS, (2,), "8 Gaussian modes on a circle of radius 2, std 0.02", *_OWN),
+    BuiltIn("grid", "points", TABLE_ROWS, (2,), "25 Gaussian modes on {-4, -2, 0, 2, 4} squared, std 0.05", *_OWN),
+    BuiltIn("swissroll", "points", TABLE_ROWS, (2,), "a spiral t (cos t, sin t) / 6 with noise of std 0.05", *_OWN),
     BuiltIn(
         "digits",
         "images",
         TRAINING_DIGITS,
+        (1, 28, 28),
         "real handwritten digits, 28 x 28, and 2,000 held out; one digit as digits:7",
         "CC BY-SA 3.0",
         "MNIST's test images, Yann LeCun and Corinna Cortes, from NIST's data",

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from jaxtyping import Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
+from ganworks.data.gallery import Column, Gallery
 from ganworks.data.spec import Batch, DataSpec, Kind
 from ganworks.errors import error
 from ganworks.random import generator
@@ -21,16 +23,22 @@ class Content:
 
     Args:
         columns: `x`, (N, D) float32 or pictures (N, C, H, W) as uint8 or as float32 in [-1, 1]; `label`, (N,) int64,
-            where there are labels.
+            where there are labels. Pictures in files may be a `Gallery`.
         classes: Names of the labels 0 ... K-1.
         note: What was decided while reading, one sentence each.
+        keys: A hash of each row's name, which decides what is held out; None: the row's number does.
+        fingerprint: SHA-256 of what was read; empty: of the columns.
+        shorter: Pixels of picture files' shorter side before they were brought to a size, the median; 0 of other data.
     """
 
     name: str
     kind: Kind
-    columns: Mapping[str, Tensor]
+    columns: Mapping[str, Column]
     classes: tuple[str, ...] = ()
     note: list[str] = field(default_factory=list)
+    keys: NDArray[np.uint64] | None = None
+    fingerprint: str = ""
+    shorter: float = 0.0
 
     def __len__(self) -> int:
         return len(self.columns["x"])
@@ -38,7 +46,8 @@ class Content:
     def take(self, indices: Int64[Tensor, "n"]) -> "Content":
         """A copy of some rows."""
         columns = {key: column[indices] for key, column in self.columns.items()}
-        return Content(self.name, self.kind, columns, self.classes, self.note)
+        keys = None if self.keys is None else self.keys[indices.numpy()]
+        return replace(self, columns=columns, keys=keys)
 
 
 class DataSet:
@@ -50,21 +59,28 @@ class DataSet:
         density: Where the rows were drawn from a known density: `fresh` draws more of them.
         held_out: Rows that training never sees.
         note: What was decided while reading, one sentence each.
+        mirror: Every picture is there twice, the second time with left and right exchanged: row n + i mirrors row i.
+        shorter: As in `Content`.
     """
 
     def __init__(
         self,
         spec: DataSpec,
-        columns: Mapping[str, Tensor],
+        columns: Mapping[str, Column],
         density: Density | None = None,
         held_out: "DataSet | None" = None,
         note: Sequence[str] = (),
+        *,
+        mirror: bool = False,
+        shorter: float = 0.0,
     ) -> None:
         self.spec = spec
         self.density = density
         self.held_out = held_out
         self.note = list(note)
         self.columns = dict(columns)
+        self.shorter = shorter
+        self._mirrored = spec.count // 2 if mirror else None
 
     @property
     def name(self) -> str:
@@ -85,10 +101,25 @@ class DataSet:
 
     def rows(self, indices: Int64[Tensor, "n"]) -> Batch:
         """Some rows, in the user's units: `x` float32 (n, D) or (n, C, H, W) in [-1, 1], `label` int64 (n,)."""
-        taken = {key: column.index_select(0, indices) for key, column in self.columns.items()}
+        twins = None if self._mirrored is None else indices >= self._mirrored
+        read = indices if self._mirrored is None else indices % self._mirrored
+        taken = {key: column.index_select(0, read) for key, column in self.columns.items()}
         if taken["x"].dtype == torch.uint8:
             taken["x"] = taken["x"].float().div_(127.5).sub_(1)
+        if twins is not None:
+            taken["x"][twins] = taken["x"][twins].flip(-1)
         return Batch(taken)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether rows are read from files when they are asked for."""
+        return isinstance(self.columns["x"], Gallery)
+
+    def expect(self, indices: Int64[Tensor, "n"]) -> None:
+        """Begin to read rows that will be asked for soon."""
+        x = self.columns["x"]
+        if isinstance(x, Gallery):
+            x.expect(indices if self._mirrored is None else indices % self._mirrored)
 
     def fresh(self, count: int, seed: int) -> Batch:
         """New rows from the density, the same for the same seed; they are never rows of the table."""
@@ -104,26 +135,29 @@ def draw(density: Density, count: int, random: torch.Generator) -> dict[str, Ten
     return {"x": density.sample(count, random)}
 
 
-def build(whole: Content, density: Density | None = None, rows: Int64[Tensor, "n"] | None = None) -> DataSet:
+def build(
+    whole: Content, density: Density | None = None, rows: Int64[Tensor, "n"] | None = None, *, mirror: bool = False
+) -> DataSet:
     """Make the data set that trains on some rows of what was read; None takes all of them.
 
     Weights, centre and scale are those of the training rows; the fingerprint is that of the whole content, so a model
     recognises its data however they are split.
     """
     train = whole if rows is None else whole.take(rows)
-    center, scale = _standard(train.columns["x"]) if whole.kind == "points" and density is None else ((), ())
+    x = train.columns["x"]
+    center, scale = _standard(x) if isinstance(x, Tensor) and whole.kind == "points" and density is None else ((), ())
     spec = DataSpec(
         kind=whole.kind,
-        shape=tuple(whole.columns["x"].shape[1:]),
-        count=len(train),
+        shape=tuple(x.shape[1:]),
+        count=len(train) * (2 if mirror else 1),
         name=whole.name,
-        fingerprint=fingerprint(whole.columns),
+        fingerprint=whole.fingerprint or fingerprint(whole.columns),
         classes=whole.classes,
         class_weights=_shares(train),
         center=center,
         scale=scale,
     )
-    return DataSet(spec, train.columns, density, note=whole.note)
+    return DataSet(spec, train.columns, density, note=whole.note, mirror=mirror, shorter=whole.shorter)
 
 
 def hold_out(train: DataSet, held: Content) -> None:
@@ -136,10 +170,10 @@ def hold_out(train: DataSet, held: Content) -> None:
     got = f"{held.kind} of shape {tuple(held.columns['x'].shape[1:])}"
     if got != needed:
         raise error("E-DATA-10", where=held.name, got=got, needed=needed)
-    columns = {"x": held.columns["x"]}
+    columns: dict[str, Column] = {"x": held.columns["x"]}
     if spec.classes:
         columns["label"] = _recoded(held, spec.classes)
-    spec = spec.model_copy(update={"count": len(held), "fingerprint": fingerprint(columns)})
+    spec = spec.model_copy(update={"count": len(held), "fingerprint": held.fingerprint or fingerprint(columns)})
     train.held_out = DataSet(spec, columns, note=held.note)
 
 
@@ -149,14 +183,22 @@ def _recoded(held: Content, classes: tuple[str, ...]) -> Tensor:
     if strange or not held.classes:
         got = f"of class '{strange[0]}'" if strange else "without labels"
         raise error("E-DATA-10", where=held.name, got=got, needed=f"of the classes {', '.join(classes)}")
-    return torch.tensor([classes.index(name) for name in held.classes])[held.columns["label"]]
+    return torch.tensor([classes.index(name) for name in held.classes])[_labels(held)]
 
 
-def fingerprint(columns: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and bytes, in hexadecimal."""
+def _labels(content: Content) -> Tensor:
+    label = content.columns["label"]
+    assert isinstance(label, Tensor)
+    return label
+
+
+def fingerprint(columns: Mapping[str, Column]) -> str:
+    """SHA-256 of names, types, shapes and bytes of columns in memory, in hexadecimal."""
     digest = hashlib.sha256()
     for key in sorted(columns):
-        array = columns[key].contiguous().numpy()
+        column = columns[key]
+        assert isinstance(column, Tensor), "pictures in files bring a fingerprint of their own"
+        array = column.contiguous().numpy()
         digest.update(f"{key} {array.dtype.newbyteorder('<').str} {array.shape}\n".encode())
         digest.update(array.data)
     return digest.hexdigest()
@@ -165,7 +207,7 @@ def fingerprint(columns: Mapping[str, Tensor]) -> str:
 def _shares(content: Content) -> tuple[float, ...]:
     if not content.classes:
         return ()
-    counts = torch.bincount(content.columns["label"], minlength=len(content.classes))
+    counts = torch.bincount(_labels(content), minlength=len(content.classes))
     return tuple((counts.double() / len(content)).tolist())
 
 

@@ -1,41 +1,56 @@
-"""From a path to content: IDX files and the folders that hold them, .npy and .npz."""
+"""From a path to content: who reads which file or folder."""
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ganworks.data.arrays import LABELS, SAMPLES, from_array, from_columns
+from ganworks.data.csv_points import read_csv
 from ganworks.data.dataset import Content
+from ganworks.data.folders import Reading, read_folder
 from ganworks.data.idx import images_in, is_idx, labels_beside, read_idx, refuse_bomb
+from ganworks.data.listing import array_in
+from ganworks.data.places import Place
+from ganworks.data.sidecar import labels_of
 from ganworks.errors import GanworksError, error
 
 READABLE = (
     "readable: the built-in names (digits, ring, grid, swissroll),",
-    "  IDX files (packed with gzip or not) and folders that hold them, .npy, .npz,",
+    "  folders, .zip and .tar files of pictures (PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, TGA),",
+    "  IDX files (packed with gzip or not) and folders that hold them, .npy, .npz, .csv of points,",
     "  NumPy arrays, torch tensors, and dictionaries of them with x and label",
 )
 
 
-def from_path(path: Path) -> tuple[Content, Content | None]:
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+
+
+def from_path(path: Path, reading: Reading) -> tuple[Content, Content | None]:
     """Read a file or folder: its rows, and the part that its names hold out, if they do.
 
     Raises: DataError if nothing is there, nothing reads it, or what reads it finds it broken.
     """
     try:
         if path.is_dir():
-            return _folder(path)
+            return _folder(path, reading)
         if not path.exists():
             raise error("E-DATA-01", path=path)
         if not path.is_file():
             raise error("E-DATA-02", what="what is neither a file nor a folder", where=str(path), details=READABLE)
-        return _file(path), None
+        return _file(path, reading), None
     except OSError as problem:
         raise error("E-DATA-03", path=path, reason=problem.strerror or str(problem)) from problem
 
 
-def _file(path: Path) -> Content:
+def _file(path: Path, reading: Reading) -> Content:
     ending = path.suffix.lower()
+    if path.name.lower().endswith(ARCHIVES):
+        return read_folder(path, reading)
+    if ending in (".csv", ".tsv"):
+        return read_csv(path)
     if ending == ".npy":
         return _npy(path)
     if ending == ".npz":
@@ -47,8 +62,8 @@ def _file(path: Path) -> Content:
     raise error("E-DATA-02", what=f"'{ending}' files" if ending else "it", where=str(path), details=READABLE)
 
 
-def _folder(path: Path) -> tuple[Content, Content | None]:
-    """The images file of a folder, or the two of which one trains and the other is held out."""
+def _folder(path: Path, reading: Reading) -> tuple[Content, Content | None]:
+    """IDX files: one, or two of which one trains and the other is held out. Else a single array. Else pictures."""
     files = images_in(path)
     trains = [file for file in files if "train" in file.name.lower()]
     held = [file for file in files if file not in trains and _tests(file)]
@@ -59,8 +74,19 @@ def _folder(path: Path) -> tuple[Content, Content | None]:
     if files:
         found = ", ".join(file.name for file in files)
         raise error("E-DATA-02", what="several sets of images", where=str(path), details=[found, "name one of them"])
-    what = "a folder without IDX files" if any(path.iterdir()) else "an empty folder"
-    raise error("E-DATA-02", what=what, where=str(path), details=READABLE)
+    array = array_in(path)
+    return (read_folder(path, reading) if array is None else _labelled(_file(array, reading), path)), None
+
+
+def _labelled(content: Content, folder: Path) -> Content:
+    """Rows with the labels of the table beside them, as `ganworks sample` writes it for points."""
+    table = Place(str(folder / "labels.csv"))
+    found = None if "label" in content.columns else labels_of(table, (b"%06d" % row for row in range(len(content))))
+    if found is None:
+        return content
+    classes, labels, note = found
+    columns = {**content.columns, "label": torch.from_numpy(labels)}
+    return replace(content, columns=columns, classes=classes, note=[*content.note, *note])
 
 
 def _tests(file: Path) -> bool:

@@ -144,14 +144,19 @@ def points_picture(
     return canvas.round().astype(np.uint8)
 
 
+def png(array: UInt8[np.ndarray, "h w c"]) -> bytes:
+    """A grey (1 channel) or colour (3 channels) picture as the content of a file."""
+    encoded = io.BytesIO()
+    Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(encoded, "PNG")
+    return encoded.getvalue()
+
+
 def write_png(path: Path, array: UInt8[np.ndarray, "h w c"]) -> None:
     """Write a grey (1 channel) or colour (3 channels) picture; a reader sees the whole file or none."""
-    picture = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-    encoded = io.BytesIO()  # an encoder that writes to the file itself hides why the disk refused
-    picture.save(encoded, "PNG")
+    content = png(array)  # an encoder that writes to the file itself hides why the disk refused
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        partial.write_bytes(encoded.getbuffer())
+        partial.write_bytes(content)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,7 +1,9 @@
 """`open`: from a name, a path or arrays to a data set, with the rule for what is held out."""
 
+import copy
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from ganworks.data import builtin
 from ganworks.data.arrays import from_array, from_columns
 from ganworks.data.dataset import Content, DataSet, build, hold_out
 from ganworks.data.files import READABLE, from_path
+from ganworks.data.folders import Reading
+from ganworks.data.gallery import OnBad, Tell
 from ganworks.data.split import split
 from ganworks.errors import error
 from ganworks.registry import suggestion
@@ -18,62 +22,103 @@ from ganworks.registry import suggestion
 _ARRAY = "the given array"
 
 
-def open(source: object, held_out: object = None) -> DataSet:
+def open(
+    source: object,
+    held_out: object = None,
+    *,
+    size: int | tuple[int, int] = 0,
+    channels: int = 0,
+    mirror: bool = False,
+    on_bad: OnBad = "stop",
+    tell: Tell | None = None,
+) -> DataSet:
     """Make a data set of whatever holds the data.
 
     Rows are held out for scoring as the source itself says (`digits`; a folder with `train-*` and `t10k-*` IDX files),
-    else by a hash of their index: a tenth, between 100 and 5,000, nothing of fewer than 200. Densities hold nothing
-    out: `fresh` draws more.
+    else by a hash of the file's name or the row's number: a tenth, between 100 and 5,000, nothing of fewer than 200.
+    Densities hold nothing out: `fresh` draws more.
 
     Args:
         source: A built-in name (a folder of that name is `./ring`), a path, a NumPy array, a torch tensor, a mapping
             of them with `x` and `label`, or a data set, which is returned as it is.
         held_out: Another source that is held out instead, its own held-out part where it says so itself.
+        size: Side, or (height, width), that picture files are brought to; 0: chosen from them. Other pictures must have
+            it already.
+        channels: 1 or 3, as `size`; 0: grey where all pictures are grey.
+        mirror: Train on every picture twice, the second time with left and right exchanged.
+        on_bad: For picture files that cannot be read: `stop`, or `skip` them.
+        tell: Called with the progress of what takes long: {"task", "done", "total"}, or {"message"}.
     Raises: UsageError for a name that is neither built in nor a path, DataError for data that are not there or cannot
         be used.
     """
+    sides = None if size == 0 else (size, size) if isinstance(size, int) else size
+    reading = Reading(sides, channels, on_bad, tell)
     if isinstance(source, DataSet):
-        data = source
-        if held_out is not None:
-            data = DataSet(source.spec, source.columns, source.density, note=source.note)
+        data = source if held_out is None else copy.copy(source)
     elif isinstance(source, str) and builtin.is_density(source):
         data = builtin.density(source)
     else:
-        whole, own = _read(source)
-        data = _divided(whole, own) if held_out is None else build(whole)
+        data = _divided(*contents(source, reading), elsewhere=held_out is not None, mirror=mirror)
+    _check(data, reading, mirror=mirror)
     if held_out is not None:
-        hold_out(data, _for_scoring(held_out))
+        if data.spec.kind == "images":
+            channels, *shape = data.spec.shape
+            reading = replace(reading, size=(shape[0], shape[1]), channels=channels)
+        hold_out(data, _for_scoring(held_out, reading))
     return data
 
 
-def _divided(whole: Content, own: Content | None) -> DataSet:
-    if own is not None:
-        data = build(whole)
-        hold_out(data, own)
+def _check(data: DataSet, reading: Reading, *, mirror: bool) -> None:
+    """Refuse wishes that only picture files can fulfil."""
+    shape = data.spec.shape
+    if mirror and data.spec.kind != "images":
+        raise error("E-DATA-13", name=data.name, got=data.spec.kind, needed="pictures, to mirror them")
+    if data.spec.kind != "images":
+        return
+    if (reading.size or shape[1:]) != shape[1:] or (reading.channels or shape[0]) != shape[0]:
+        height, width = reading.size or shape[1:]
+        needed = f"{_color(reading.channels or shape[0])} of {height} x {width} px"
+        got = f"{_color(shape[0])} of {shape[1]} x {shape[2]} px"
+        raise error("E-DATA-13", name=data.name, got=got, needed=needed)
+
+
+def _color(channels: int) -> str:
+    return {1: "grey pictures", 3: "colour pictures"}.get(channels, f"pictures with {channels} channels")
+
+
+def _divided(whole: Content, own: Content | None, *, elsewhere: bool, mirror: bool) -> DataSet:
+    """What trains and what is held out of it, unless that comes from `elsewhere`."""
+    mirror = mirror and whole.kind == "images"
+    train, held = split(len(whole), whole.keys)
+    if elsewhere or own is not None or not len(held):
+        data = build(whole, mirror=mirror)
+        if own is not None and not elsewhere:
+            hold_out(data, own)
         return data
-    train, held = split(len(whole))
-    if not len(held):
-        return build(whole)
-    data = build(whole, rows=train)
+    data = build(whole, rows=train, mirror=mirror)
     hold_out(data, whole.take(held))
     return data
 
 
-def _for_scoring(source: object) -> Content:
+def _for_scoring(source: object, reading: Reading) -> Content:
     if isinstance(source, DataSet):
         data = source.held_out or source
-        return Content(data.name, data.spec.kind, data.columns, data.spec.classes)
+        return Content(data.name, data.spec.kind, data.columns, data.spec.classes, fingerprint=data.spec.fingerprint)
     if isinstance(source, str) and builtin.is_density(source):
-        return _for_scoring(builtin.density(source))
-    whole, own = _read(source)
+        return _for_scoring(builtin.density(source), reading)
+    whole, own = contents(source, reading)
     return whole if own is None else own
 
 
-def _read(source: object) -> tuple[Content, Content | None]:
+def contents(source: object, reading: Reading) -> tuple[Content, Content | None]:
+    """All rows of what is no density, and those held out where the source says so itself.
+
+    Raises: as `open`.
+    """
     if isinstance(source, str) and builtin.is_digits(source):
         return builtin.digits(source)
     if isinstance(source, str | os.PathLike):
-        return from_path(_path(os.fspath(source), isinstance(source, str)))
+        return from_path(_path(os.fspath(source), isinstance(source, str)), reading)
     if isinstance(source, Mapping):
         return from_columns(source, "arrays", _ARRAY), None
     if isinstance(source, np.ndarray | Tensor):

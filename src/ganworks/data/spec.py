@@ -74,8 +74,3 @@ class DataSpec(BaseModel):
         if not self.center:
             return values
         return values * torch.tensor(self.scale) + torch.tensor(self.center)
-
-    @classmethod
-    def from_json(cls, text: str) -> "DataSpec":
-        """Read a spec that `model_dump_json` wrote."""
-        return cls.model_validate_json(text)

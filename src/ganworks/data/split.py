@@ -15,9 +15,13 @@ def held_out_count(count: int) -> int:
     return 0 if count < NOTHING_BELOW else min(max(round(count / 10), LEAST), MOST)
 
 
-def split(count: int) -> tuple[Int64[Tensor, "train"], Int64[Tensor, "held"]]:
-    """Row numbers to train on and to hold out, each ascending: held out are those whose hash is smallest."""
-    order = np.argsort(_mixed(np.arange(count, dtype=np.uint64)), kind="stable")
+def split(count: int, keys: NDArray[np.uint64] | None = None) -> tuple[Int64[Tensor, "train"], Int64[Tensor, "held"]]:
+    """Row numbers to train on and to hold out, each ascending: held out are those whose hash is smallest.
+
+    Args:
+        keys: (count,) hashes of the rows' names; None: of their numbers.
+    """
+    order = np.argsort(_mixed(np.arange(count, dtype=np.uint64)) if keys is None else keys, kind="stable")
     held = held_out_count(count)
     return torch.from_numpy(np.sort(order[held:])), torch.from_numpy(np.sort(order[:held]))
 

@@ -5,6 +5,7 @@ It was trained by `experiments/digits_classifier.py` on pictures of which none a
 
 from pathlib import Path
 
+import torch
 from jaxtyping import Float, Float32
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -59,6 +60,12 @@ class Digits:
     def logits(self, x: Float[Tensor, "n ..."]) -> Float32[Tensor, "n 10"]:
         """Class logits of the same pictures: (N, 10)."""
         return in_batches(self.network, self._prepare(x))
+
+    def classify(self, features: Float[Tensor, "n 64"]) -> Float32[Tensor, "n 10"]:
+        """The same logits from features that are there already."""
+        with torch.no_grad():
+            logits: Tensor = self.network.classes(features)
+        return logits
 
     def _prepare(self, x: Tensor) -> Tensor:
         if x.ndim != 4 or x.shape[1:] != (1, 28, 28):

@@ -1,6 +1,7 @@
 """The moving average of the weights that samples are drawn from, and the copies that draw them."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -107,17 +108,21 @@ def _generate(system: System, random: Streams, **given: Tensor) -> dict[str, Ten
         torch.default_generator.set_state(before)
 
 
-def sample(system: System, count: int, seed: int, **given: Tensor) -> dict[str, Tensor]:
+def sample(
+    system: System, count: int, seed: int, done: Callable[[int], None] = lambda rows: None, **given: Tensor
+) -> dict[str, Tensor]:
     """`count` samples of a system in eval mode; sample i depends on the seed and on i, to the bit, for any count.
 
     Args:
         system: As `for_sampling` returns it.
+        done: Called after each chunk with the rows that are there.
         given: Conditions, one row a sample, such as `label` (count,).
     """
     chunks = []
     for chunk in range(-(-count // _CHUNK)):
         rows = {name: _padded(values[chunk * _CHUNK : (chunk + 1) * _CHUNK]) for name, values in given.items()}
         chunks.append(_generate(system, Streams((seed, "sample"), _CHUNK).at(chunk), **rows))
+        done(min(count, (chunk + 1) * _CHUNK))
     return {name: torch.cat([chunk[name] for chunk in chunks])[:count] for name in chunks[0]} if chunks else {}
 
 

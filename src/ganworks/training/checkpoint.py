@@ -9,9 +9,10 @@ import errno
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import safetensors
 import safetensors.torch
@@ -21,7 +22,8 @@ from torch import Tensor
 from ganworks.errors import GanworksError, error
 from ganworks.training import disk
 
-FORMAT = 1
+FORMAT = 2
+"""1 had no settings."""
 _KEPT = 2
 _Whole = Annotated[int, Field(ge=0)]
 
@@ -34,6 +36,8 @@ class Checkpoint:
     until: int
     """The step the run was to reach when it was saved."""
     tensors: dict[str, Tensor]
+    settings: dict[str, Any] | None = None
+    """Those of the run, as `save` was given them."""
     notes: tuple[str, ...] = ()
     """What a person should know: which newer ones were passed over, and why."""
 
@@ -51,11 +55,12 @@ class _Manifest(BaseModel):
     bytes: _Whole
     sha256: str
     """Of state.safetensors."""
+    settings: dict[str, Any] | None = None
     seal: str = ""
     """SHA-256 of the other fields: a flipped bit in `until` would be followed otherwise."""
 
     def sealed(self) -> "_Manifest":
-        others = self.model_dump(exclude={"seal"})
+        others = self.model_dump(exclude={"seal"}, exclude_none=True)
         digest = hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
         return self.model_copy(update={"seal": digest})
 
@@ -64,7 +69,9 @@ class _Damaged(Exception):
     """Why a checkpoint cannot be trusted."""
 
 
-def save(folder: Path, step: int, until: int, tensors: dict[str, Tensor]) -> Path:
+def save(
+    folder: Path, step: int, until: int, tensors: dict[str, Tensor], settings: Mapping[str, Any] | None = None
+) -> Path:
     """Commit a checkpoint and drop all but the last two. One that holds this very state already stays.
 
     Args:
@@ -72,11 +79,15 @@ def save(folder: Path, step: int, until: int, tensors: dict[str, Tensor]) -> Pat
         step: Rounds done.
         until: The step the run is to reach.
         tensors: As `Engine.state` gives them.
+        settings: Of the run, nested, as JSON has them: a second copy, which nobody edits by hand.
     Raises: ResourceError if the disk is full or refuses; the older checkpoints are untouched, nothing is left over.
     """
     content = safetensors.torch.save(tensors)
     digest = hashlib.sha256(content).hexdigest()
-    manifest = _Manifest(format=FORMAT, step=step, until=until, bytes=len(content), sha256=digest).sealed()
+    own = None if settings is None else dict(settings)
+    manifest = _Manifest(
+        format=FORMAT, step=step, until=until, bytes=len(content), sha256=digest, settings=own
+    ).sealed()
     target = folder / f"{step:06d}"
     partial = folder / f".{target.name}.partial"
     try:
@@ -116,7 +127,7 @@ def _replace_manifest(partial: Path, target: Path, manifest: _Manifest) -> None:
 
 
 def _text(manifest: _Manifest) -> bytes:
-    return (manifest.model_dump_json(indent=1) + "\n").encode()
+    return (manifest.model_dump_json(indent=1, exclude_none=True) + "\n").encode()
 
 
 def _holds(target: Path, digest: str) -> bool:
@@ -183,7 +194,7 @@ def _read(checkpoint: Path) -> tuple[_Manifest, bytes]:
         raise _Damaged(f"cannot be read: {caught.strerror}") from None
     except ValidationError:
         raise _Damaged("has no readable manifest") from None
-    if manifest.sealed() != manifest or manifest.format != FORMAT:
+    if manifest.sealed() != manifest or not 1 <= manifest.format <= FORMAT:
         raise _Damaged("is damaged: its manifest is not what was written")
     if len(content) != manifest.bytes or hashlib.sha256(content).hexdigest() != manifest.sha256:
         raise _Damaged("is damaged: its hash does not agree")
@@ -206,7 +217,7 @@ def latest(folder: Path) -> Checkpoint | None:
             problems.append(f"checkpoint {checkpoint.name} {caught}")
             continue
         notes = tuple(f"{problem}; an older one is taken" for problem in problems)
-        return Checkpoint(manifest.step, manifest.until, tensors, notes)
+        return Checkpoint(manifest.step, manifest.until, tensors, manifest.settings, notes)
     if problems:
         raise error("E-MODEL-01", path=folder, details=problems)
     return None

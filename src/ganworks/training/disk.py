@@ -3,8 +3,9 @@
 import contextlib
 import errno
 import os
+import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ganworks.errors import GanworksError, error
@@ -43,6 +44,35 @@ def discard(path: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def check_out(out: Path) -> None:
+    """Refuse a folder that holds something already: nothing is ever overwritten.
+
+    Raises: UsageError.
+    """
+    if os.path.lexists(out) and not (out.is_dir() and not any(out.iterdir())):
+        raise error("E-USE-03", path=out)
+
+
+@contextlib.contextmanager
+def appearing(out: Path) -> Iterator[Path]:
+    """A folder to write into, under another name: it becomes `out` when all went well, else nothing is left of it.
+
+    Raises: UsageError as `check_out`; ResourceError if the disk is full or refuses.
+    """
+    check_out(out)
+    whole = out.resolve()
+    partial = whole.with_name(f".{whole.name}.{secrets.token_hex(4)}")
+    try:
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir()
+        yield partial
+        partial.replace(whole)
+    except OSError as caught:
+        raise refusal(caught, out) from caught
+    finally:
+        discard(partial)
 
 
 def refusal(caught: OSError, path: Path, details: Iterable[str] = ()) -> GanworksError:

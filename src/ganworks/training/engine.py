@@ -4,12 +4,13 @@ import contextlib
 import functools
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ganworks.data.gallery import AHEAD
 from ganworks.data.spec import Batch
 from ganworks.errors import error
 from ganworks.game import Phase, Player, Round, Rows, System, Terms, Turn, owned
@@ -60,19 +61,27 @@ class Engine:
 
     def _read(self) -> Batch:
         """The next batch of real data. Counting the reads is all that a resume needs."""
-        indices, extra = self._draw(self.reads, self._batch, self._data_streams.at(self.reads))
+        indices, extra = self._drawn(self.reads)
+        if self._data.streamed:
+            for ahead in range(self.reads, self.reads + AHEAD + 1):
+                self._data.expect(self._drawn(ahead)[0])
         self.reads += 1
-        if self._rows is not None:
-            indices, extra = indices[self._rows], {name: values[self._rows] for name, values in extra.items()}
         batch = self._data.rows(indices)
         if self._encode is None and not extra:
             return batch
         x = {} if self._encode is None else {"x": self._encode(batch["x"])}
         return Batch({**batch, **extra, **x})
 
+    def _drawn(self, index: int) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The rows of a batch, and what else the sampler draws for it: this process's part."""
+        indices, extra = self._draw(index, self._batch, self._data_streams.at(index))
+        if self._rows is None:
+            return indices, extra
+        return indices[self._rows], {name: values[self._rows] for name, values in extra.items()}
+
     def round(self) -> dict[str, Tensor]:
         """Play one round; returns the recorded terms, `player.term` → value, of each player's last update."""
-        stretch = self._stretch()
+        stretch = self._stretch(self.step)
         phase = stretch.phase
         done = (self.step - stretch.first) / (stretch.end - stretch.first)
         self.round_.begin(self.step, phase.name, min(done, 1.0))
@@ -90,13 +99,20 @@ class Engine:
         if name not in self.players:
             known = ", ".join(self.players)
             raise error("E-ARG-01", reason=f"there is no player '{name}'; the players are {known}")
-        stretch = self._stretch()
+        stretch = self._stretch(self.step)
         self.round_.begin(self.step, stretch.phase.name, 0.0)
         self.system.begin(self.round_)
         return self._update(Turn(name))
 
-    def _stretch(self) -> _Stretch:
-        return next((s for s in self._stretches if self.step < s.end), self._stretches[-1])
+    def planned(self, step: int) -> int:
+        """Updates that the round of a step makes."""
+        stretch = self._stretch(step)
+        self.round_.begin(step, stretch.phase.name, 0.0)
+        turns = (turn.updates for turn in stretch.phase.turns)
+        return sum(updates if isinstance(updates, int) else updates(self.round_) for updates in turns)
+
+    def _stretch(self, step: int) -> _Stretch:
+        return next((s for s in self._stretches if step < s.end), self._stretches[-1])
 
     def _in_turn(self, phase: Phase) -> dict[str, Tensor]:
         recorded: dict[str, Tensor] = {}

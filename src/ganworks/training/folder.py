@@ -154,6 +154,16 @@ class RunFolder:
         with self.writing("request"):
             (self.path / "request").write_text(request + "\n")
 
+    def replace(self, name: str, text: str) -> None:
+        """Exchange a file: a reader sees the old one or the new one."""
+        partial = self.path / f".{name}.partial"
+        with self.writing(name):
+            try:
+                disk.write_synced(partial, text.encode())
+                partial.replace(self.path / name)
+            finally:
+                disk.discard(partial)
+
     def record(self, values: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl, whole and at once."""
         with self.writing(self.metrics.name), self.metrics.open("ab") as file:
@@ -236,12 +246,23 @@ def surroundings(threads: int) -> dict[str, Any]:
         "ganworks": version("ganworks"),
         "torch": torch.__version__,
         "python": platform.python_version(),
+        **_decoders(),
         "system": platform.platform(terse=True),
         "processor": _processor(),
         "threads": threads,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": " ".join(["ganworks", *sys.argv[1:]]) if Path(sys.argv[0]).name == "ganworks" else "python",
     }
+
+
+def _decoders() -> dict[str, str]:
+    """What decodes pictures: a pixel may differ with its version."""
+    import PIL
+    from PIL import features
+
+    turbo = features.check_feature("libjpeg_turbo")
+    found = features.version_feature("libjpeg_turbo") if turbo else features.version_codec("jpg")
+    return {"pillow": PIL.__version__, "libjpeg": f"{'turbo ' if turbo else ''}{found or 'missing'}"}
 
 
 def _processor() -> str:
@@ -254,11 +275,15 @@ def _processor() -> str:
     return f"{model} ({torch.backends.cpu.get_cpu_capability()})"
 
 
-def differences(run: RunFolder, threads: int) -> list[str]:
-    """Where this computer differs from the one the run began on, as far as bits may depend on it."""
+def differences(run: RunFolder, threads: int, *, decoded: bool = False) -> list[str]:
+    """Where this computer differs from the one the run began on, as far as bits may depend on it.
+
+    Args:
+        decoded: The data are picture files, whose pixels depend on what decodes them.
+    """
     before, now = run.environment, surroundings(threads)
     return [
         f"{key} was {before[key]} and is {now[key]}: the bits may differ from an unbroken run"
-        for key in ("torch", "processor", "threads")
+        for key in ("torch", "processor", "threads", *(("pillow", "libjpeg") if decoded else ()))
         if key in before and before[key] != now[key]
     ]

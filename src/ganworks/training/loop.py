@@ -76,6 +76,7 @@ class Loop:
         draw: Writes a sample grid to a path, without touching the engine or its randomness.
         watchers: Called with every record; one that fails is named in the log and not called again.
         seconds: Training time that earlier parts of this run took: CPU seconds ÷ threads, as `--time` counts it.
+        settings: Of the run; every checkpoint keeps them.
     """
 
     def __init__(
@@ -86,8 +87,9 @@ class Loop:
         draw: Callable[[Path], None],
         watchers: Sequence[Watcher] = (),
         seconds: float = 0.0,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
-        self.engine, self.run, self.pace, self.draw = engine, run, pace, draw
+        self.engine, self.run, self.pace, self.draw, self.settings = engine, run, pace, draw, settings
         self.watchers = list(watchers)
         self.signals = Signals()
         self.grid: Path | None = None
@@ -152,7 +154,8 @@ class Loop:
         rates = {f"{player}.lr": engine.lr(player, done=True) for player in engine.players}
         record = {"step": engine.step, **dict(zip(names, values, strict=True)), **rates}
         self.run.record({**record, "seconds": round(self.seconds, 3)})
-        self.tell({**record, "steps": until, "seconds": self.seconds})
+        told = {"steps": until, "seconds": self.seconds, "batch": engine.system.settings.batch}
+        self.tell({**record, **told})
 
     def _asked_to_stop(self) -> bool:
         while (request := self.run.request) == "pause" and self.signals.caught is None:
@@ -171,5 +174,5 @@ class Loop:
             return
         with self.run.writing(self.run.checkpoints.name):
             self.run.sync_records()
-            checkpoint.save(self.run.checkpoints, self.engine.step, until, self.engine.state())
+            checkpoint.save(self.run.checkpoints, self.engine.step, until, self.engine.state(), self.settings)
         self._saved = self.engine.step

@@ -16,20 +16,12 @@ from ganworks.data.pictures import grid, pixels, write_png
 from ganworks.data.spec import DataSpec
 from ganworks.errors import error
 from ganworks.registry import suggestion
+from ganworks.training.disk import check_out
 
 Format = Literal["files", "npz"]
 
 SHEET = 64
 """Images on the sheet, at most."""
-
-
-def check_out(out: Path) -> None:
-    """Refuse a folder that holds something already: nothing is ever overwritten.
-
-    Raises: UsageError.
-    """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise error("E-USE-03", path=out)
 
 
 def label_index(spec: DataSpec, label: str) -> int:

@@ -1,0 +1,157 @@
+"""A folder or archive of picture files as content: which files, which size, grey or colour, which are held out."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ganworks.data.dataset import Content
+from ganworks.data.decoding import Unreadable
+from ganworks.data.gallery import KEPT, Column, Gallery, OnBad, Team, Tell, bad_files, read_all, report
+from ganworks.data.listing import Listing, list_pictures
+from ganworks.data.readers import Looked, Readers, Work
+from ganworks.errors import error
+from ganworks.machine import memory
+
+LOOKED_AT = 100_000
+"""Files that are all looked at before anything is decided; of more, so many spread evenly stand for the rest."""
+_LARGEST, _NATIVE_LEAST = 64, 16
+_NEAR = 1.25
+"""Pictures may be a quarter smaller than the size they are brought to."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How picture files are to be read.
+
+    Args:
+        size: Height and width; None: chosen from the pictures.
+        channels: 1 or 3; 0: grey where all pictures are grey.
+        on_bad: What happens where a file cannot be read: `stop`, or `skip` it.
+        tell: Called with the progress of what takes long.
+    """
+
+    size: tuple[int, int] | None = None
+    channels: int = 0
+    on_bad: OnBad = "stop"
+    tell: Tell | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the headers of some files say.
+
+    Args:
+        rows: Numbers of the files that can be read, as far as their headers tell.
+        sizes: (n, 2) widths and heights of those that were looked at.
+        grey: Whether all of them are.
+        bad: Names and reasons of the others.
+        digest: SHA-256 of names and contents.
+    """
+
+    rows: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    grey: bool
+    bad: list[tuple[str, str]]
+    digest: str
+
+
+def read_folder(path: Path, reading: Reading) -> Content:
+    """Read a folder, zip or tar of pictures.
+
+    Raises: DataError if there are fewer than two pictures, or for files that cannot be read, unless they are skipped.
+    """
+    files = list_pictures(path, reading.tell)
+    team = Team()
+    seen = look(team.readers, files, reading.tell)
+    size = reading.size or (chosen_size(seen.sizes),) * 2
+    channels = reading.channels or (1 if seen.grey else 3)
+    shape = (channels, *size)
+    rows = seen.rows
+    column: Column
+    fits = len(rows) * channels * size[0] * size[1] <= min(KEPT, memory()[1] // 2)
+    if fits:
+        column, bad = read_all(team.readers, files, rows, shape, reading.tell)
+        seen.bad.extend((files.name(int(rows[place])), reason) for place, reason in bad.items())
+        rows = np.delete(rows, list(bad))
+    else:
+        column = Gallery(files, rows, shape, reading.on_bad, team, reading.tell)
+    if seen.bad and reading.on_bad == "stop":
+        raise bad_files(sorted(seen.bad), len(files) + len(files.refused), str(path))
+    if len(rows) < 2:
+        raise error("E-DATA-09", count=len(rows), where=str(path))
+    return _content(path, files, seen, rows, column, size, chosen=reading.size is None)
+
+
+def look(readers: Readers, files: Listing, tell: Tell | None = None) -> Seen:
+    """Look at the header of every file, or of `LOOKED_AT` of them."""
+    every = np.arange(len(files))
+    looked = every if len(files) <= LOOKED_AT else every[:: -(-len(files) // LOOKED_AT)]
+    bad = list(files.refused)
+    sizes: list[tuple[int, int]] = []
+    grey, unreadable = True, []
+    digest = hashlib.sha256()
+    answers = readers.start(Work("look"), [files.place(row) for row in looked.tolist()])
+    for done, (row, answer) in enumerate(zip(looked.tolist(), answers, strict=True), 1):
+        if isinstance(answer, Unreadable):
+            bad.append((files.name(row), answer.reason))
+            unreadable.append(row)
+        elif isinstance(answer, Looked):
+            sizes.append((answer.header.width, answer.header.height))
+            grey &= answer.header.grey
+            digest.update(f"{files.name(row)}\0{answer.sha256}\n".encode(errors="surrogateescape"))
+        report(tell, "looking at pictures", done, len(looked))
+    if len(looked) < len(files):  # the names of all stand for the contents of those that were not looked at
+        for row in range(len(files)):
+            digest.update(f"{files.name(row)}\n".encode(errors="surrogateescape"))
+    rows = np.delete(every, unreadable)
+    return Seen(rows, np.array(sizes, np.int64).reshape(-1, 2), grey, bad, digest.hexdigest())
+
+
+def chosen_size(sizes: NDArray[np.int64]) -> int:
+    """The side that pictures of these widths and heights are brought to.
+
+    Their own, where they are all alike, square, of 16 to 64 px and divisible by 4; else the largest of 16, 32 and 64
+    that no more than half of them would have to be stretched to by more than a quarter.
+    """
+    sides = np.unique(sizes)
+    if len(sides) == 1 and _NATIVE_LEAST <= sides[0] <= _LARGEST and sides[0] % 4 == 0:
+        return int(sides[0])
+    usual = float(np.median(sizes.min(axis=1))) if len(sizes) else 0.0
+    return next((side for side in (64, 32) if side <= _NEAR * usual), 16)
+
+
+def _content(
+    path: Path,
+    files: Listing,
+    seen: Seen,
+    rows: NDArray[np.int64],
+    column: Column,
+    size: tuple[int, int],
+    *,
+    chosen: bool,
+) -> Content:
+    columns: dict[str, Column] = {"x": column}
+    classes: tuple[str, ...] = ()
+    if files.labels is not None:
+        present, codes = np.unique(files.labels[rows], return_inverse=True)
+        columns["label"] = torch.from_numpy(codes.astype(np.int64))
+        classes = tuple(files.classes[each] for each in present.tolist())
+    keys = np.fromiter((_key(files.name(row)) for row in rows.tolist()), np.uint64, len(rows))
+    note = list(files.note)
+    shorter = float(np.median(seen.sizes.min(axis=1)))
+    if chosen:
+        note.append(
+            f"pictures are brought to {size[1]} x {size[0]} px; their shorter side is {shorter:.0f} px (median)"
+        )
+    if seen.bad:
+        note.append(f"{len(seen.bad)} files cannot be read and are left out, such as {': '.join(seen.bad[0])}")
+    name, digest = path.resolve().name, seen.digest
+    return Content(name, "images", columns, classes, note, keys=keys, fingerprint=digest, shorter=shorter)
+
+
+def _key(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=8).digest(), "big")

@@ -1,0 +1,264 @@
+"""Scoring what is there: a model, a run or samples against data, and a picture of both sides."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from ganworks import data as datasets
+from ganworks import model, scoring
+from ganworks.data import builtin, pictures
+from ganworks.data.dataset import DataSet
+from ganworks.data.spec import DataSpec
+from ganworks.errors import DataError, GanworksError, UsageError, error
+from ganworks.metrics.score import Score
+from ganworks.model import Model
+from ganworks.registry import suggestion
+from ganworks.scoring import Tell
+from ganworks.training import disk
+from ganworks.use.beside import beside
+
+OnBad = Literal["stop", "skip"]
+
+_IN_A_PICTURE = {"images": 64, "points": 2_500}
+"""Samples of either side that are shown."""
+_TRIED = ("no model: it has no config.json", "no run: it has no config.toml and checkpoints/")
+"""What a source of samples is not."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How something is to be scored; what is empty suits the data."""
+
+    metrics: Sequence[str] = ()
+    samples: int | None = None
+    seed: int = 0
+    space: str = ""
+    level: float = 0.95
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is scored and what it is compared with.
+
+    Args:
+        name: What is scored.
+        data: What it is compared with.
+        model: Where it is a model.
+        samples: Where it is samples.
+        trained_on: Whether the model was trained on the data; or the samples are the data itself.
+        notes: What was decided, one sentence each.
+    """
+
+    name: str
+    data: DataSet
+    model: Model | None = None
+    samples: DataSet | None = None
+    trained_on: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def draw(self, count: int, seed: int = 0, tell: Tell | None = None) -> Tensor:
+        """So many samples, in user units; fewer where there are no more."""
+        if self.model is not None:
+            return self.model.draw(count, seed, done=_drawn(tell, count))["x"]
+        assert self.samples is not None
+        return (scoring.spread if self.trained_on else scoring.whole)(self.samples, count)
+
+    @property
+    def available(self) -> int | None:
+        """How many samples there are; None: as many as one likes."""
+        if self.samples is None:
+            return None
+        kept = self.samples.held_out
+        return len(self.samples) + (0 if kept is None or self.trained_on else len(kept))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores, what a reader should know of them, and a picture of both sides."""
+
+    scores: list[Score]
+    notes: list[str]
+    picture: UInt8[np.ndarray, "h w c"]
+
+
+def sides(source: str, against: str | None, *, on_bad: OnBad = "stop", tell: Tell | None = None) -> Sides:
+    """Open what is to be scored and what it is compared with, in one shape.
+
+    A model decides the shape of picture files; of two data sets the first does, unless only the second has a fixed one.
+
+    Args:
+        source: A model's folder, a run's, or data: a built-in name or a path.
+        against: Data; None: what the model was trained on.
+        on_bad: What happens where a picture file cannot be read.
+        tell: Called with the progress of what takes long.
+    Raises: UsageError, DataError and ModelError, as whatever is opened gives them.
+    """
+    if _is_model(Path(source)):
+        return _of_model(source, against, on_bad, tell)
+    if against is None:
+        if not (builtin.is_density(source) or builtin.is_digits(source) or os.path.lexists(source)):
+            raise _nothing_there(source)
+        raise error("E-USE-01", verb="eval", reason="samples need data to be compared with: name them with --against")
+    samples = _samples(source, on_bad, tell)
+    try:
+        data = data_for(samples.spec, against, on_bad=on_bad, tell=tell)
+    except DataError as caught:
+        if caught.code != "E-DATA-13" or samples.spec.kind != "images":
+            raise
+        data = datasets.open(against, on_bad=on_bad, tell=tell)  # its pictures have a shape of their own
+        samples = data_for(data.spec, source, on_bad=on_bad, tell=tell)
+    notes = [*samples.note, *(note for note in data.note if note not in samples.note)]
+    same = samples.spec.fingerprint == data.spec.fingerprint
+    if same and data.density is None:
+        notes.append(
+            "the samples are the data itself: "
+            + ("its training part is scored against its held-out part" if data.held_out else "equal sets score best")
+        )
+    return Sides(samples.name, data, samples=samples, trained_on=same and data.held_out is not None, notes=notes)
+
+
+def data_for(
+    spec: DataSpec, source: object, held_out: object = None, *, on_bad: OnBad = "stop", tell: Tell | None = None
+) -> DataSet:
+    """Data that can be compared with samples of a spec: picture files are brought to its shape.
+
+    Raises: DataError E-DATA-13 for data of another kind or shape.
+    """
+    if spec.kind != "images":
+        data = datasets.open(source, held_out, on_bad=on_bad, tell=tell)
+    else:
+        channels, height, width = spec.shape
+        data = datasets.open(source, held_out, size=(height, width), channels=channels, on_bad=on_bad, tell=tell)
+    if (data.spec.kind, data.spec.shape) != (spec.kind, spec.shape):
+        raise error("E-DATA-13", name=data.name, got=_form(data.spec), needed=_form(spec))
+    return data
+
+
+def evaluate(sides: Sides, wish: Wish, tell: Tell | None = None) -> Evaluation:
+    """Score one side against the other.
+
+    Raises: UsageError for a metric or a feature space that cannot look at this data.
+    """
+    spec = sides.data.spec
+    wanted = wish.samples or scoring.usual_samples(spec, quick=False)
+    count = wanted if sides.available is None else min(wanted, sides.available)
+    notes = list(sides.notes)
+    if wish.samples is not None and count < wish.samples:
+        notes.append(f"{sides.name} has {count} samples; all of them are taken")
+    scoring.judge(sides.data, wish.metrics, wish.space)
+    drawn = sides.draw(count, wish.seed, tell)
+    found = scoring.evaluate(
+        lambda count: drawn[:count],
+        sides.data,
+        count,
+        trained_on=sides.trained_on,
+        metrics=wish.metrics,
+        space=wish.space,
+        level=wish.level,
+        reference=max(count, scoring.usual_samples(spec, quick=False)),
+        tell=tell,
+    )
+    notes += scoring.cautions(found, scoring.judge(sides.data, (), wish.space), spec)
+    return Evaluation(found, notes, _picture(sides, drawn))
+
+
+def write(evaluation: Evaluation, out: Path) -> None:
+    """Write `scores.json` and `sides.png` into a new folder; it appears whole or not at all.
+
+    Raises: UsageError if the folder holds something; ResourceError if the disk is full or refuses.
+    """
+    with disk.appearing(out) as folder:
+        scores = {"scores": [score.as_dict() for score in evaluation.scores]}
+        (folder / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
+        pictures.write_png(folder / "sides.png", evaluation.picture)
+
+
+def _is_model(path: Path) -> bool:
+    with contextlib.suppress(OSError):  # a name that is too long, or may not be looked at
+        run = (path / "config.toml").is_file() and (path / "checkpoints").is_dir()
+        return run or (path / "config.json").is_file()
+    return False
+
+
+def _of_model(source: str, against: str | None, on_bad: OnBad, tell: Tell | None) -> Sides:
+    loaded = model.load(Path(source))
+    spec, run = loaded.system.data, loaded.run
+    name = Path(source).resolve().name
+    held_out = run.held_out or None
+    on_bad = "skip" if run.on_bad == "skip" else on_bad  # what the training left out is left out here too
+    notes: list[str] = []
+    if against is None:
+        try:
+            data = data_for(spec, run.data, held_out, on_bad=on_bad, tell=tell)
+        except (DataError, UsageError) as caught:
+            if caught.code not in ("E-DATA-01", "E-NAME-02"):
+                raise
+            reason = f"the data of {name} are not there: name data with --against"
+            raise error("E-USE-01", verb="eval", reason=reason, details=[caught.what]) from None
+    else:
+        data = data_for(spec, against, on_bad=on_bad, tell=tell)
+        if held_out and data.spec.fingerprint == spec.fingerprint:
+            data = data_for(spec, against, held_out, on_bad=on_bad, tell=tell)
+    same = data.spec.fingerprint == spec.fingerprint
+    if against is None and not same:
+        notes.append(f"{run.data} has changed since {name} was trained on it: all of it is compared with")
+    if same and data.density is None and data.held_out is None:
+        notes.append(f"nothing of {data.name} was held out: the scores are against what {name} was trained on")
+    return Sides(name, data, model=loaded, trained_on=same, notes=[*data.note, *notes])
+
+
+def _samples(source: str, on_bad: OnBad, tell: Tell | None) -> DataSet:
+    """Samples that are there already; where there are none, what was tried."""
+    try:
+        return datasets.open(source, on_bad=on_bad, tell=tell)
+    except GanworksError as caught:
+        if caught.code in ("E-DATA-01", "E-NAME-02"):
+            raise _nothing_there(source) from None
+        if caught.code in ("E-DATA-02", "E-DATA-14"):
+            caught.details = (*caught.details[:7], *_TRIED)
+        raise
+
+
+def _nothing_there(source: str) -> GanworksError:
+    names = [row.name for row in builtin.names()]
+    return error(
+        "E-DATA-01", path=source, details=[*suggestion(source, names), *_TRIED, f"built in: {', '.join(names)}"]
+    )
+
+
+def _form(spec: DataSpec) -> str:
+    if spec.kind != "images":
+        return f"{spec.kind} of {' x '.join(map(str, spec.shape))} numbers"
+    channels, height, width = spec.shape
+    return f"{'grey' if channels == 1 else 'colour'} pictures of {height} x {width} px"
+
+
+def _drawn(tell: Tell | None, count: int) -> Callable[[int], None]:
+    def done(rows: int) -> None:
+        if tell is not None:
+            tell({"task": "drawing samples", "done": rows, "total": count})
+
+    return done
+
+
+def _picture(sides: Sides, drawn: Tensor) -> UInt8[np.ndarray, "h w c"]:
+    """Equally many real and generated samples: pictures beside each other, points in one frame."""
+    kept = sides.data.held_out if sides.trained_on else None
+    most = _IN_A_PICTURE["images" if sides.data.spec.kind == "images" else "points"]
+    real = scoring.spread(kept, most) if kept is not None else scoring.whole(sides.data, most)
+    count = min(most, len(real), len(drawn))
+    real, drawn = real[torch.arange(count) * len(real) // count], drawn[:count]
+    if sides.data.spec.kind == "images":
+        names = [f"real: {sides.data.name}", f"samples: {sides.name}"]
+        return beside([pictures.grid(real, columns=8), pictures.grid(drawn, columns=8)], names)
+    frame = pictures.points_picture(drawn, real, limits=pictures.limits_of(torch.cat([real, drawn])))
+    return beside([frame], [f"{count} real points of {sides.data.name} in grey, {count} of {sides.name} in blue"])

@@ -1,0 +1,295 @@
+"""A system with its settings, its data and its engine, as far as they are there: what a training is made from."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from ganworks import batch, machine, model, plan, systems
+from ganworks import data as datasets
+from ganworks.data import builtin, pictures
+from ganworks.data.dataset import DataSet
+from ganworks.data.spec import DataSpec
+from ganworks.errors import DataError, GanworksError, TrainingError, UsageError, error
+from ganworks.game import Rows, System
+from ganworks.objective import loss_of
+from ganworks.order import is_named
+from ganworks.origin import Origin
+from ganworks.random import key
+from ganworks.settings import GameSettings, RunSettings, build
+from ganworks.training.building import laid_out
+from ganworks.training.engine import Engine
+from ganworks.training.loop import Watcher
+from ganworks.trial import Blank, price
+
+_GRID = 64
+_ROWS, _COLUMNS = 8, 16
+"""The grid of a system that takes labels: a column for each class, as far as they fit."""
+_REAL_POINTS = 2_500
+_MEASURED = 1_000
+"""Horizon of an engine that is built to be measured and thrown away."""
+
+_FEW = 4
+"""Samples of an update that shows how much larger pictures cost."""
+_STRETCHED = 1.25
+"""Pictures smaller than so much of a size have nothing to fill it with."""
+
+Again = Callable[..., str]
+"""The command that does the same with something changed, such as `batch=16`."""
+
+
+class Session:
+    """A system with its settings, its data and its engine, as far as they are there.
+
+    Args:
+        run: Seed, steps and what else belongs to the run. Without a system one is chosen once the data are open.
+        given: The system's settings, nested, as far as somebody gave them.
+        where: The settings file, for messages.
+        measure_batch: Whether the batch is the largest that pays.
+        origin: What the weights start from.
+    Raises: UsageError for unknown names and values that cannot be meant, before any data is opened.
+    """
+
+    def __init__(
+        self,
+        run: RunSettings,
+        given: Mapping[str, Any],
+        where: str = "",
+        measure_batch: bool = False,
+        origin: Origin | None = None,
+    ) -> None:
+        self.run, self.given, self.origin = run, given, origin
+        self.made: type[System] = systems.get(run.system or plan.DEFAULT)
+        loss_of(self._judged(where).objective)
+        self.choice: plan.Choice | None = None
+        self.data: DataSet | None = None
+        self.engine: Engine | None = None
+        self.notes: list[str] = []
+        self._measure_batch, self._size_chosen = measure_batch, False
+        self._chosen: dict[str, Any] = {}
+        self._model: model.Model | None = None
+
+    def _judged(self, where: str) -> GameSettings:
+        """The settings as they are before the data is known, which may want others than the paper's.
+
+        So values that do not go together are refused here only where they do so on every kind of data.
+        """
+        name, made = self.made.name, self.made
+        shapes = {"points": (2,), "images": (1, 32, 32)}
+        for kind in made.accepts:
+            with contextlib.suppress(UsageError):
+                suited = made.suited(DataSpec(kind=kind, shape=shapes.get(kind, (1,)), count=1))
+                return build(made.Settings, suited, self.given, system=name, where=where)
+        return build(made.Settings, self.given, system=name, where=where)
+
+    def open(self, data: Any, held_out: Any = None, tell: Watcher | None = None) -> DataSet:
+        """Open the data, if the system can play with it; without a system the one that suits them is chosen.
+
+        Args:
+            tell: Called with the progress of what takes long.
+        """
+        opened = data if isinstance(data, DataSet) else self._read(data, held_out, tell)
+        spec = opened.spec
+        if not self.run.system:
+            own = self.run.held_out or held_out
+            parts = [opened] if own or opened.held_out is None else [opened, opened.held_out]
+            name = spec.name if isinstance(data, DataSet) else str(data) if is_named(data) else ""
+            known = builtin.is_density(name) or builtin.is_digits(name)
+            self.choice = plan.choose(spec, _pictures(parts), built_in=known)
+            self.made = systems.get(self.choice.system)
+        if spec.kind not in self.made.accepts:
+            reason = f"{self.made.name} takes {' or '.join(self.made.accepts)}, and {opened.name} is {spec.kind}"
+            raise error("E-SET-02", reason=reason, system=self.made.name)
+        square = spec.kind == "images" and spec.shape[1] == spec.shape[2]
+        self._size_chosen = square and not self.run.size
+        chosen = {"system": self.made.name} | ({"size": spec.shape[1]} if square else {})
+        self.run = self.run.model_copy(update=chosen)
+        self.data = opened
+        return opened
+
+    def _read(self, data: Any, held_out: Any, tell: Watcher | None) -> DataSet:
+        run, size = self.run, self.run.size or (self.origin.size if self.origin else 0)
+        read = partial(datasets.open, data, held_out=held_out or None, mirror=run.mirror, on_bad=run.on_bad, tell=tell)
+        try:
+            return read(size=size)
+        except DataError as caught:
+            if run.size or not size or caught.code != "E-DATA-13":
+                raise
+            return read()  # these have a size of their own, which nobody asked for
+
+    def new_engine(self, steps: int = _MEASURED, data: Rows | None = None, **chosen: Any) -> Engine:
+        """A fresh engine. Initial weights and `prepare` have keys of their own; the default generator is left alone.
+
+        Args:
+            steps: The horizon of its schedules.
+            data: Other rows than the run's.
+            chosen: `batch` or `precision`, instead of those of the settings or those that have been chosen.
+        """
+        rows = data or self.data
+        assert rows is not None
+        settings = self._settings(chosen)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(key(self.run.seed, "init"))
+            system = laid_out(self.made(settings, rows.spec))
+            torch.default_generator.manual_seed(key(self.run.seed, "prepare"))
+            system.prepare(rows)
+        return Engine(system.train(), rows, seed=self.run.seed, steps=steps)
+
+    def begin(self, steps: int | None = None, time: float | None = None) -> Engine:
+        """The engine of this run, at step 0. Neither steps nor time given: as many steps as suit the data."""
+        assert self.data is not None
+        self._chosen, self.notes = {}, []
+        self._choose_batch()
+        self._choose_precision()
+        self._price_size()
+        if steps is None:
+            steps = self._default_steps() if time is None else self.steps_in(time)
+        self.run = self.run.model_copy(update={"steps": steps})
+        self.engine, self._model = self.new_engine(steps), None
+        if self.origin is not None:
+            self.notes += self.origin.start(self.engine)
+        return self.engine
+
+    def _choose_batch(self) -> None:
+        """Measure where that is asked for; else the system's own, or a smaller one where memory would not do."""
+        assert self.data is not None
+        settings = self._settings()
+
+        def make(size: int) -> Engine:
+            return self.new_engine(batch=size, precision="float32")
+
+        if self._measure_batch:
+            found, note = batch.paying(make, len(self.data), settings.view.pack)
+        elif "batch" in self.given or self.data.spec.kind != "images":
+            return
+        else:
+            found, note = settings.batch, ""
+            with contextlib.suppress(TrainingError):  # a game that fails at once is to fail in its run
+                found, note = batch.fitting(make, settings.batch, settings.view.pack)
+        self._chosen["batch"] = found
+        self.notes += [note] if note else []
+
+    def _choose_precision(self) -> None:
+        """Measure where the settings leave it open. What is chosen stands in the run's settings: a resume takes it."""
+        if self._settings().precision == "auto":
+            self._chosen["precision"], note = plan.faster(lambda precision: self.new_engine(precision=precision))
+            self.notes.append(note)
+
+    def _price_size(self) -> None:
+        """What pictures of twice the size would cost, where there is more to see in them and nobody chose."""
+        assert self.data is not None
+        spec, larger = self.data.spec, 2 * self.run.size
+        if not self._size_chosen or larger > _STRETCHED * self.data.shorter:
+            return
+        shape = (spec.shape[0], larger, larger)
+        sizes = (Blank(spec.model_copy(update={"shape": each})) for each in (spec.shape, shape))
+        few = self._settings().view.pack * _FEW
+        with contextlib.suppress(UsageError, TrainingError):  # not every system plays with every size
+            now, then = (price(self.new_engine(data=each, batch=few, precision="float32")) for each in sizes)
+            self.notes.append(f"pictures of {larger} px would take {then / now:.1f} times as long: --size {larger}")
+
+    def _settings(self, chosen: Mapping[str, Any] | None = None) -> GameSettings:
+        """What was given, over what suits the data, over the system's defaults."""
+        assert self.data is not None
+        layers = self.made.suited(self.data.spec), self.given, self._chosen, chosen or {}
+        return build(self.made.Settings, *layers, system=self.made.name)
+
+    def _default_steps(self) -> int:
+        """As many in every precision: counted in float32."""
+        assert self.data is not None
+        return plan.default_steps(lambda: self.new_engine(precision="float32"), self.data.spec)
+
+    def steps_in(self, seconds: float) -> int:
+        """How many steps of this game fit into so much training time."""
+        return plan.steps_in(seconds, self.new_engine)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting of the run and of its system, nested, as JSON has them."""
+        assert self.engine is not None
+        models = self.run, self.engine.system.settings
+        return {name: value for each in models for name, value in each.model_dump(mode="json", by_alias=True).items()}
+
+    @property
+    def about(self) -> str:
+        """What the networks know of the data, as a run and a model keep it."""
+        assert self.data is not None
+        return self.data.spec.model_dump_json(indent=1) + "\n"
+
+    @property
+    def model(self) -> model.Model:
+        """What has been trained so far."""
+        assert self.engine is not None
+        if self._model is None or self._model.step != self.engine.step:
+            self._model = model.Model(self.engine.system, self.engine.average, self.run, self.engine.step)
+        return self._model
+
+    def moved(self) -> None:
+        """The weights have changed without a step."""
+        self._model = None
+
+    def headline(self, again: Again) -> str:
+        """What is trained on what, for how long; and why, with the runner-up's command, where the system was chosen."""
+        assert self.data is not None
+        assert self.engine is not None
+        spec, engine = self.data.spec, self.engine
+        form = f" of {' x '.join(map(str, spec.shape[1:]))}" if spec.kind == "images" else ""
+        line = f"{self.made.name} on {spec.name}: {spec.count} {spec.kind}{form}, {engine.steps} steps of "
+        line += str(engine.system.settings.batch)
+        if (choice := self.choice) is None:
+            return line
+        return f"{line}, because {choice.why}; {choice.but}: {again(system=choice.runner_up)}"
+
+    def picture(self) -> NDArray[Any]:
+        """A sample grid. The latents are always the same, so that grids can be compared.
+
+        Where the system takes labels, pictures have a column for each class and points a colour.
+        """
+        assert self.data is not None
+        if self.data.spec.kind == "points":
+            real = self.data.rows(torch.arange(min(_REAL_POINTS, len(self.data))))["x"]
+            limits = pictures.limits_of(real)
+            drawn = self.model.draw(_REAL_POINTS)
+            return pictures.points_picture(drawn["x"], real, limits=limits, label=drawn.get("label"))
+        if "label" in self.made.conditions:
+            classes = torch.tensor(self.data.spec.class_weights).nonzero()[:_COLUMNS, 0]
+            label = classes.repeat(_ROWS)
+            return pictures.grid(self.model.sample(len(label), label=label), columns=len(classes))
+        return pictures.grid(self.model.sample(_GRID), columns=8)
+
+    @contextlib.contextmanager
+    def enough_memory(self, doing: Callable[[], str], again: Again, details: Sequence[str] = ()) -> Iterator[None]:
+        """Where memory runs out inside, say at what, and which smaller training to try."""
+        try:
+            yield
+        except GanworksError:
+            raise
+        except Exception as caught:
+            if not machine.ran_out(caught):
+                raise
+            raise self._too_large(doing(), again, details) from None
+
+    def _too_large(self, doing: str, again: Again, details: Sequence[str]) -> GanworksError:
+        if self.data is None:
+            return error("E-ENV-03", reason=doing, instead="free some memory, or give fewer data", details=details)
+        settings, spec = self._settings(), self.data.spec
+        size, pack = settings.batch, settings.view.pack
+        reason = f"{doing} of {self.made.name} with batch {size} on {spec.kind} of {' x '.join(map(str, spec.shape))}"
+        half = (1 << (size - 1).bit_length() - 1) // pack * pack if size > 1 else 0
+        narrow = {f"{name}.width": max(getattr(settings, name).width // 2, 1) for name in _PLAYERS}
+        smaller = again(batch=half) if half else again(overrides=narrow)
+        return error("E-ENV-03", reason=reason, instead=smaller, details=details)
+
+
+_PLAYERS = ("generator", "discriminator")
+
+
+def _pictures(parts: Sequence[DataSet]) -> list[int]:
+    """How many there are of each class."""
+    classes = len(parts[0].spec.classes)
+    labels = [part.columns["label"] for part in parts] if classes else []
+    counts = [torch.bincount(label, minlength=classes) for label in labels if isinstance(label, torch.Tensor)]
+    return torch.stack(counts).sum(0).tolist() if counts else []
