@@ -25,7 +25,7 @@ SOURCES = (
 FULL, SMOKE = 1_000_000, 20_000
 LEFT = 100_000
 """Files that the disk must be able to take after ours."""
-LIST = "from ganworks.data.listing import list_pictures; found = list_pictures(Path(sys.argv[1]))"
+LIST = "from ganworks.reading.listing import list_pictures; found = list_pictures(Path(sys.argv[1]))"
 SCAN = """\
 def count(folder):
     with os.scandir(folder) as entries:

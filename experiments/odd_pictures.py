@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ganworks.data.decoding import Unreadable, decode, examine
+from ganworks.reading.decoding import Unreadable, decode, examine
 
 from .odd_makers import Odd
 from .odd_refused import refused_ones

@@ -28,8 +28,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ganworks.data import open as open_data
-from ganworks.data.decoding import Place, Unreadable
-from ganworks.data.readers import Readers, Work
+from ganworks.reading.decoding import Place, Unreadable
+from ganworks.reading.readers import Readers, Work
 
 from .record import RESULTS, Arm, Record
 

@@ -26,10 +26,11 @@ from unittest import mock
 
 import torch
 
-from ganworks import data, machine, order, settings, systems
+from ganworks import data, machine, settings, systems
 from ganworks.cli import options
 from ganworks.cli.app import main as command
 from ganworks.errors import error
+from ganworks.session import order
 from ganworks.settings import RunSettings, choices, keys
 
 from .record import RESULTS, Arm, Record

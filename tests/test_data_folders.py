@@ -11,9 +11,9 @@ from PIL import Image
 from ganworks import data
 from ganworks.data import folders
 from ganworks.data.folders import chosen_size
-from ganworks.data.readers import Work
 from ganworks.errors import DataError
 from ganworks.gan import GAN
+from ganworks.reading.readers import Work
 
 
 def picture(index: int, side: int = 32, grey: bool = False) -> Image.Image:

@@ -9,7 +9,7 @@ from small_runs import left, start
 from torch import Tensor
 
 from ganworks import data as datasets
-from ganworks import plan
+from ganworks.plan import choices as plan
 from ganworks.random import generator
 from ganworks.session import Session, resume
 from ganworks.settings import RunSettings, nested, read

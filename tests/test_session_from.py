@@ -15,8 +15,8 @@ from ganworks.cli.app import main
 from ganworks.errors import ModelError, UsageError
 from ganworks.gan import GAN, Order, Result, resume, train
 from ganworks.model import load
-from ganworks.origin import origin_of
 from ganworks.session import session_of
+from ganworks.session.origin import origin_of
 from ganworks.settings import RunSettings, read
 
 SMALL = {"generator.width": 4, "discriminator.width": 4, "latent.size": 4, "batch": 4}

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from small_runs import SYSTEMS, asking, at_step, left, start
 
-from ganworks import machine, prepared, scoring
+from ganworks import machine, scoring
 from ganworks.cli.app import main
 from ganworks.errors import ResourceError
-from ganworks.order import Order
-from ganworks.prepared import Session
-from ganworks.session import resume, train
+from ganworks.session import prepared, resume, train
+from ganworks.session.order import Order
+from ganworks.session.prepared import Session
 from ganworks.training import checkpoint
 from ganworks.training.checkpoint import latest
 

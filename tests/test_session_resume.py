@@ -8,10 +8,9 @@ import pytest
 from small_pictures import folder
 from small_runs import asking, at_step, left, start, steps_of
 
-from ganworks import changes
 from ganworks.cli.app import main
 from ganworks.errors import UsageError
-from ganworks.session import resume
+from ganworks.session import changes, resume
 from ganworks.settings import read
 from ganworks.training import checkpoint
 from ganworks.training.checkpoint import latest

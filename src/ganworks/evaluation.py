@@ -22,7 +22,7 @@ from ganworks.errors import DataError, GanworksError, UsageError, error
 from ganworks.metrics.score import Score
 from ganworks.model import Model
 from ganworks.registry import suggestion
-from ganworks.scoring import Tell
+from ganworks.telling import Tell
 from ganworks.training import disk
 from ganworks.use.beside import beside
 

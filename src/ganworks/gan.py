@@ -11,12 +11,12 @@ from ganworks import model, scoring
 from ganworks.data.dataset import DataSet
 from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import error
-from ganworks.forecast import Plan, forecast
 from ganworks.game import System
 from ganworks.metrics.score import Score
-from ganworks.order import Order
-from ganworks.prepared import Session
 from ganworks.session import Result, conduct, resume, train
+from ganworks.session.forecast import Plan, forecast
+from ganworks.session.order import Order
+from ganworks.session.prepared import Session
 from ganworks.settings import RunSettings, nested
 from ganworks.training.engine import Engine
 from ganworks.training.loop import Watcher

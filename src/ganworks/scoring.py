@@ -1,8 +1,7 @@
 """Which numbers samples are scored by, against which data, beside which floor."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -15,9 +14,8 @@ from ganworks.metrics import features
 from ganworks.metrics.score import Score, names, scores
 from ganworks.metrics.spaces import FeatureSpace
 from ganworks.registry import suggestion
+from ganworks.telling import Tell, report
 from ganworks.theory import Mixture
-
-Tell = Callable[[Mapping[str, Any]], None]
 
 MEANINGFUL = 500
 """Samples below which most metrics say little: their intervals are as wide as the differences one looks for."""
@@ -89,7 +87,7 @@ def evaluate(
     for done, group in enumerate(groups, 1):
         for score in parts.scores(group, level):
             found[score.metric] = score
-        _report(tell, "scores", done, len(groups))
+        report(tell, "scores", done, len(groups))
     return [found[name] for name in wanted]
 
 
@@ -197,7 +195,7 @@ class _Parts:
             for start in range(0, len(x), _PART):
                 pieces.append(self.space(x[start : start + _PART]))
                 done += len(pieces[-1])
-                _report(self.tell, "features", done, total)
+                report(self.tell, "features", done, total)
             found.append(torch.cat(pieces))
         return found
 
@@ -215,8 +213,3 @@ class _Parts:
         if self.space.name == "points":  # in the networks' units: a column in grams must not outweigh one in metres
             return [data.spec.encode(x) for x in sets]
         return sets
-
-
-def _report(tell: Tell | None, task: str, done: int, total: int) -> None:
-    if tell is not None:
-        tell({"task": task, "done": done, "total": total})

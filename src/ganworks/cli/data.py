@@ -118,7 +118,7 @@ def _size(shape: Sequence[int]) -> str:
 
 def _lines(source: str, report: "Report", out: Path | None) -> Iterable[str]:
     """The report for a person: what is there, what is wrong with it, what to do next."""
-    from ganworks.data.listing import ignored_words, shown
+    from ganworks.reading.listing import ignored_words, shown
 
     pictures = report.kind == "images"
     what = "pictures" if pictures else f"points of {next(iter(report.sizes))} numbers"

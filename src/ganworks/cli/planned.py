@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from ganworks.cli.output import Output, table
 from ganworks.cli.progress import duration
-from ganworks.forecast import SAMPLED, Plan
 from ganworks.machine import memory, sized
+from ganworks.session.forecast import SAMPLED, Plan
 from ganworks.settings import inline
 
 _LONGEST = 50

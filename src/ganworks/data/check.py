@@ -17,18 +17,19 @@ from torch import Tensor
 from ganworks.data import builtin, twins
 from ganworks.data.contact import Contact
 from ganworks.data.dataset import Content
-from ganworks.data.decoding import THUMBNAIL, Unreadable
 from ganworks.data.files import ARCHIVES
 from ganworks.data.folders import Reading, chosen_size
-from ganworks.data.gallery import Tell, bad_files, report
+from ganworks.data.gallery import TOLD, bad_files
 from ganworks.data.idx import images_in
-from ganworks.data.listing import Listing, array_in, list_pictures
 from ganworks.data.pictures import pixels, points_picture
-from ganworks.data.places import Place
-from ganworks.data.readers import Examined, Readers, Work
 from ganworks.data.sources import contents
 from ganworks.data.split import held_out_count
 from ganworks.errors import error
+from ganworks.reading.decoding import THUMBNAIL, Unreadable
+from ganworks.reading.listing import Listing, array_in, list_pictures
+from ganworks.reading.places import Place
+from ganworks.reading.readers import Examined, Readers, Work
+from ganworks.telling import Tell, report
 
 TASK = "reading pictures"
 COMPARED = 250_000
@@ -197,7 +198,7 @@ def _of_files(path: Path, files: Listing, tell: Tell | None) -> Report:
                 modes[header.mode] += 1
                 formats[header.format] += 1
                 grey &= header.grey
-            report(tell, TASK, index + 1, len(files))
+            report(tell, TASK, index + 1, len(files), TOLD)
     count = int(seen.usable.sum())
     if not count:
         raise bad_files(sorted(bad), len(files) + len(files.refused), str(path))
@@ -232,7 +233,7 @@ def _of_rows(parts: list[tuple[str, Content]], tell: Tell | None) -> Report:
             seen.add(index, digest, _fitted(picture), *picture.size)
         else:
             seen.add(index, digest)
-        report(tell, TASK if pictures else "comparing rows", index + 1, len(x))
+        report(tell, TASK if pictures else "comparing rows", index + 1, len(x), TOLD)
     held = len(parts[1][1]) if len(parts) > 1 else 0 if builtin.is_density(whole.name) else held_out_count(len(x))
     size = f"{x.shape[3]}x{x.shape[2]}" if pictures else str(x.shape[1])
     found = Report(

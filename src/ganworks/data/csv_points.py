@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ganworks.data.arrays import from_columns
 from ganworks.data.dataset import Content
-from ganworks.data.listing import shown
 from ganworks.errors import error
+from ganworks.reading.listing import shown
 
 LABELS = ("label", "class", "target", "y")
 """Names of the column of labels, in any letter case; the first of them counts."""

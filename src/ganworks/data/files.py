@@ -12,10 +12,10 @@ from ganworks.data.csv_points import read_csv
 from ganworks.data.dataset import Content
 from ganworks.data.folders import Reading, read_folder
 from ganworks.data.idx import images_in, is_idx, labels_beside, read_idx, refuse_bomb
-from ganworks.data.listing import array_in
-from ganworks.data.places import Place
-from ganworks.data.sidecar import labels_of
 from ganworks.errors import GanworksError, error
+from ganworks.reading.listing import array_in
+from ganworks.reading.places import Place
+from ganworks.reading.sidecar import labels_of
 
 READABLE = (
     "readable: the built-in names (digits, ring, grid, swissroll),",

@@ -9,12 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from ganworks.data.dataset import Content
-from ganworks.data.decoding import Unreadable
-from ganworks.data.gallery import KEPT, Column, Gallery, OnBad, Team, Tell, bad_files, read_all, report
-from ganworks.data.listing import Listing, list_pictures
-from ganworks.data.readers import Looked, Readers, Work
+from ganworks.data.gallery import KEPT, TOLD, Column, Gallery, OnBad, Team, bad_files, read_all
 from ganworks.errors import error
 from ganworks.machine import memory
+from ganworks.reading.decoding import Unreadable
+from ganworks.reading.listing import Listing, list_pictures
+from ganworks.reading.readers import Looked, Readers, Work
+from ganworks.telling import Tell, report
 
 LOOKED_AT = 100_000
 """Files that are all looked at before anything is decided; of more, so many spread evenly stand for the rest."""
@@ -103,7 +104,7 @@ def look(readers: Readers, files: Listing, tell: Tell | None = None) -> Seen:
             sizes.append((answer.header.width, answer.header.height))
             grey &= answer.header.grey
             digest.update(f"{files.name(row)}\0{answer.sha256}\n".encode(errors="surrogateescape"))
-        report(tell, "looking at pictures", done, len(looked))
+        report(tell, "looking at pictures", done, len(looked), TOLD)
     if len(looked) < len(files):  # the names of all stand for the contents of those that were not looked at
         for row in range(len(files)):
             digest.update(f"{files.name(row)}\n".encode(errors="surrogateescape"))

@@ -8,8 +8,8 @@ Letters: N files, C channels, H and W height and width.
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,12 +17,13 @@ from jaxtyping import Int64, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganworks.data.decoding import Place, Unreadable
-from ganworks.data.readers import Pending, Readers, Work
 from ganworks.errors import GanworksError, error
+from ganworks.reading.decoding import Place, Unreadable
+from ganworks.reading.listing import shown
+from ganworks.reading.readers import Pending, Readers, Work
+from ganworks.telling import Tell, report
 
 OnBad = Literal["stop", "skip"]
-Tell = Callable[[Mapping[str, Any]], None]
 
 KEPT = 1 << 30
 """Bytes of pixels that are kept in memory: 87,000 colour pictures of 64 px."""
@@ -30,7 +31,7 @@ AHEAD = 4
 """Batches that are read ahead of the one that is played."""
 _NAMED = 10
 """Bad files that an error names."""
-_TOLD = 100
+TOLD = 100
 """Files between two reports of progress."""
 
 
@@ -141,7 +142,7 @@ class Gallery:
 
 def bad_files(bad: Sequence[tuple[str, str]], total: int, where: str) -> GanworksError:
     """The error about files that cannot be read, with the first ten of them and why."""
-    details = [f"{name}   {reason}" for name, reason in bad[:_NAMED]]
+    details = [f"{shown(name)}   {reason}" for name, reason in bad[:_NAMED]]
     details += [f"and {len(bad) - _NAMED} more"] if len(bad) > _NAMED else []
     return error("E-DATA-12", count=len(bad), total=total, where=where, details=details)
 
@@ -168,11 +169,5 @@ def read_all(
             bad[number] = answer.reason
         else:
             target[number - len(bad)] = answer
-        report(tell, "reading pictures", number + 1, len(rows))
+        report(tell, "reading pictures", number + 1, len(rows), TOLD)
     return out[: len(rows) - len(bad)], bad
-
-
-def report(tell: Tell | None, task: str, done: int, total: int) -> None:
-    """Tell how far a task is, every hundred files and at its end."""
-    if tell is not None and (done % _TOLD == 0 or done == total):
-        tell({"task": task, "done": done, "total": total})

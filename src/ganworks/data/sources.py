@@ -14,10 +14,11 @@ from ganworks.data.arrays import from_array, from_columns
 from ganworks.data.dataset import Content, DataSet, build, hold_out
 from ganworks.data.files import READABLE, from_path
 from ganworks.data.folders import Reading
-from ganworks.data.gallery import OnBad, Tell
+from ganworks.data.gallery import OnBad
 from ganworks.data.split import split
 from ganworks.errors import error
 from ganworks.registry import suggestion
+from ganworks.telling import Tell
 
 _ARRAY = "the given array"
 

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from ganworks.errors import GanworksError
+from ganworks.telling import Tell
 from ganworks.training import checkpoint
 from ganworks.training.engine import Engine
 from ganworks.training.folder import RunFolder
 
 Stopped = Literal["steps", "patience", "request", "signal", "failed"]
-Watcher = Callable[[Mapping[str, Any]], None]
+Watcher = Tell
 _PAUSE = 0.2
 
 

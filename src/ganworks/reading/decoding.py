@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
-from ganworks.data.places import Place, Unreadable, read
-from ganworks.data.stills import Box, Still, refusals
+from ganworks.reading.places import Place, Unreadable, read
+from ganworks.reading.stills import Box, Still, refusals
 
 if TYPE_CHECKING:
     import numpy as np

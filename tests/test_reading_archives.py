@@ -21,10 +21,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganworks.data import archives
-from ganworks.data.listing import Listing, list_pictures
-from ganworks.data.places import Unreadable, read
 from ganworks.errors import DataError, ResourceError
+from ganworks.reading import archives
+from ganworks.reading.listing import Listing, list_pictures
+from ganworks.reading.places import Unreadable, read
 
 FILES = {
     "cat/1.png": b"first",
@@ -111,7 +111,7 @@ def test_nothing_is_left_on_the_disk(
 def test_another_process_reads_a_packed_tar(tmp_path: Path) -> None:
     found = list_pictures(tarred(tmp_path / "packed.tar.gz", FILES, "w:gz"))
     code = (
-        "import sys; from ganworks.data.places import Place, read\n"
+        "import sys; from ganworks.reading.places import Place, read\n"
         "print(read(Place(sys.argv[1], *map(int, sys.argv[2:]))))"
     )
     place = found.place(1)
@@ -418,7 +418,7 @@ def test_many_entries_take_little_time_and_memory(tmp_path: Path) -> None:
         for number in range(20_000):
             archive.writestr(zipfile.ZipInfo(f"{number % 5}/IMG_{number:06d}.JPG"), b"x")
     code = (
-        "import sys, time; from pathlib import Path; from ganworks.data.listing import list_pictures\n"
+        "import sys, time; from pathlib import Path; from ganworks.reading.listing import list_pictures\n"
         "peak = lambda: int(Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0])\n"
         "most, begun = peak(), time.process_time(); found = list_pictures(Path(sys.argv[1]))\n"
         "print(len(found), time.process_time() - begun, peak() - most)"

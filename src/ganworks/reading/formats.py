@@ -2,7 +2,7 @@
 
 import re
 
-from ganworks.data.places import Unreadable
+from ganworks.reading.places import Unreadable
 
 _PLAIN = (
     (b"\xff\xd8\xff", "JPEG"),

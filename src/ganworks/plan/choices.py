@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple
 import torch
 
 from ganworks.data.spec import DataSpec
+from ganworks.plan.trial import cost, cycle, midway, untraced, usual, work
 from ganworks.settings import RunSettings
 from ganworks.training.engine import Engine
 from ganworks.training.loop import Pace
-from ganworks.trial import cost, cycle, midway, untraced, usual, work
 
 _SMALL = 32 * 32
 """Pictures up to so many pixels gain nothing from a second thread."""

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ganworks.data.archives import Archive, Tell
-from ganworks.data.places import Place
-from ganworks.data.sidecar import labels_of
-from ganworks.data.walk import OTHERS, PICTURES, TABLE, Found, in_archive, in_folder
 from ganworks.errors import error
+from ganworks.reading.archives import Archive
+from ganworks.reading.places import Place
+from ganworks.reading.sidecar import labels_of
+from ganworks.reading.walk import OTHERS, PICTURES, TABLE, Found, in_archive, in_folder
+from ganworks.telling import Tell
 
 _PARTS = frozenset(["train", "training", "test", "testing", "val", "valid", "validation", "dev"])
 _SHOWN = 10

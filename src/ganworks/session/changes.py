@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ganworks import model, systems
 from ganworks.errors import error
-from ganworks.order import Order, command
+from ganworks.session.order import Order, command
 from ganworks.settings import RunSettings, build, fit, inline, merge, nested
 
 FREE = ("steps", "record.every", "sample.every", "checkpoint.every")

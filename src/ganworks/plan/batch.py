@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 
 from ganworks import machine
+from ganworks.plan.trial import Watermark, cost, cycle, kept, midway, untraced
 from ganworks.training.engine import Engine
-from ganworks.trial import Watermark, cost, cycle, kept, midway, untraced
 
 _LEAST, _MOST = 8, 512
 _ROOM = 0.8

@@ -8,7 +8,7 @@ import pytest
 from ganworks.cli import options
 from ganworks.cli.app import _verb_first, build
 from ganworks.errors import ResourceError, UsageError
-from ganworks.order import Order, command, judge
+from ganworks.session.order import Order, command, judge
 from ganworks.settings import dump
 
 

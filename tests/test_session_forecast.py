@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from small_pictures import arrays
 
-from ganworks import forecast as forecasts
 from ganworks.cli.app import main
 from ganworks.errors import UsageError
-from ganworks.forecast import forecast
-from ganworks.order import Order
+from ganworks.session import forecast as forecasts
 from ganworks.session import train
+from ganworks.session.forecast import forecast
+from ganworks.session.order import Order
 
 SMALL = {"generator.width": 4, "discriminator.width": 4, "latent.size": 4, "batch": 4}
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ganworks.data import walk
-from ganworks.data.listing import Listing, array_in, list_pictures, shown
-from ganworks.data.places import read
 from ganworks.errors import DataError
+from ganworks.reading import walk
+from ganworks.reading.listing import Listing, array_in, list_pictures, shown
+from ganworks.reading.places import read
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -407,7 +407,7 @@ def test_many_names_take_little_time_and_memory(tmp_path: Path) -> None:
         for number in range(2000):
             (tmp_path / str(folder) / f"IMG_{number:06d}.JPG").touch()
     code = (
-        "import sys, time; from pathlib import Path; from ganworks.data.listing import list_pictures\n"
+        "import sys, time; from pathlib import Path; from ganworks.reading.listing import list_pictures\n"
         "peak = lambda: int(Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0])\n"
         "most, begun = peak(), time.process_time(); found = list_pictures(Path(sys.argv[1]))\n"
         "print(len(found), time.process_time() - begun, peak() - most)\n"

@@ -20,9 +20,9 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ganworks.data.decoding import Header, Place, Unreadable
-from ganworks.data.worker import HELLO, Fact, Work, answer, exactly, received, request
 from ganworks.errors import error
+from ganworks.reading.decoding import Header, Place, Unreadable
+from ganworks.reading.worker import HELLO, Fact, Work, answer, exactly, received, request
 
 __all__ = ["Answer", "Examined", "Looked", "Pending", "Readers", "Work"]
 
@@ -33,7 +33,7 @@ _TOGETHER = 16
 _AHEAD = 256 * 2**20
 """Bytes of answers to one `start` that nobody has asked for yet."""
 _STARTS = 3
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from ganworks.data.worker import main; main()"
+_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from ganworks.reading.worker import main; main()"
 """A worker finds the modules that this process finds, wherever it is started, and no others."""
 
 

@@ -12,9 +12,10 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 
-from ganworks.data.archives import Archive, Tell
-from ganworks.data.places import Place
-from ganworks.data.sidecar import NAME
+from ganworks.reading.archives import Archive
+from ganworks.reading.places import Place
+from ganworks.reading.sidecar import NAME
+from ganworks.telling import Tell
 
 PICTURES = frozenset(b".png .apng .jpg .jpeg .jfif .webp .gif .bmp .tif .tiff .ppm .pgm .pbm .pnm .tga".split())
 """Endings of what is read, in any letter case."""

@@ -17,10 +17,10 @@ import pytest
 from PIL import Image
 
 from experiments import reading
-from ganworks.data import readers as module
-from ganworks.data.decoding import Place, Unreadable
-from ganworks.data.readers import Examined, Looked, Readers, Work
 from ganworks.errors import ResourceError
+from ganworks.reading import readers as module
+from ganworks.reading.decoding import Place, Unreadable
+from ganworks.reading.readers import Examined, Looked, Readers, Work
 
 DECODE = Work("decode", 16, 16, 3)
 
@@ -71,7 +71,7 @@ def gone_within(seconds: float, *processes: int) -> bool:
 
 def sabotaged(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Let workers run this for each place before they read it."""
-    lines = "import sys; sys.path[:] = sys.argv[1:]\nimport os, signal, time\nfrom ganworks.data import worker\n"
+    lines = "import sys; sys.path[:] = sys.argv[1:]\nimport os, signal, time\nfrom ganworks.reading import worker\n"
     lines += "real = worker.answer\ndef answer(work, place):\n" + textwrap.indent(textwrap.dedent(code), "    ")
     monkeypatch.setattr(
         module, "_PROGRAM", lines + "\n    return real(work, place)\nworker.answer = answer\nworker.main()"
@@ -243,8 +243,8 @@ def test_closing_ends_all_at_once(places: list[Place], monkeypatch: pytest.Monke
 
 SCRIPT = """
 import sys
-from ganworks.data.decoding import Place
-from ganworks.data.readers import Readers, Work
+from ganworks.reading.decoding import Place
+from ganworks.reading.readers import Readers, Work
 readers = Readers(2)
 print(sum(not isinstance(answer, Exception) for answer in readers.start(Work("look"), [Place(sys.argv[1])] * 40)))
 print(*(hand._process.pid for hand in readers._hands if hand._process), flush=True)

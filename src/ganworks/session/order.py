@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ganworks import model, plan, systems
 from ganworks.errors import error, in_a_shell
-from ganworks.origin import Origin, origin_of
+from ganworks.session.origin import Origin, origin_of
 from ganworks.settings import RunSettings, build, fit, inline, merge, nested, read
 from ganworks.training import loggers
 

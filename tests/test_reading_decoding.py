@@ -23,8 +23,8 @@ from experiments import odd_pictures as odd_experiment
 from experiments.odd_makers import Odd, png_of, saved
 from experiments.odd_pictures import odd_pictures, outcome
 from experiments.odd_right import as_stored, exif
-from ganworks.data import places
-from ganworks.data.decoding import THUMBNAIL, Header, Place, Unreadable, decode, examine, look, read
+from ganworks.reading import places
+from ganworks.reading.decoding import THUMBNAIL, Header, Place, Unreadable, decode, examine, look, read
 
 Bytes = NDArray[np.uint8]
 DOWN, ACROSS = np.mgrid[0:300, 0:400]
@@ -266,7 +266,7 @@ def test_the_experiment_runs(tmp_path: Path) -> None:
 
 def test_decoding_imports_neither_torch_nor_numpy() -> None:
     """Nor does the package around it: workers start in a twentieth of the time."""
-    program = "import sys, ganworks.data.worker; print({'torch', 'numpy', 'pydantic'} & set(sys.modules))"
+    program = "import sys, ganworks.reading.worker; print({'torch', 'numpy', 'pydantic'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "set()"
     program = (
         "import sys, ganworks.data as data; print(data.open.__name__, data.DataSet.__name__, 'torch' in sys.modules)"

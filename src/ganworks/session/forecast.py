@@ -10,17 +10,17 @@ import safetensors.torch
 import torch
 
 from ganworks import plan, scoring
-from ganworks.changes import flat
 from ganworks.data import pictures
 from ganworks.data.dataset import DataSet
-from ganworks.order import Order
-from ganworks.prepared import Session
-from ganworks.session import QUICK, ready, session_of, teller
+from ganworks.plan.trial import Watermark, cost, cycle, midway, untraced, usual
+from ganworks.session.changes import flat
+from ganworks.session.conduct import QUICK, ready, session_of, teller
+from ganworks.session.order import Order
+from ganworks.session.prepared import Session
 from ganworks.settings import dump
 from ganworks.training.engine import Engine
 from ganworks.training.folder import next_free, surroundings
 from ganworks.training.loop import Pace, Watcher
-from ganworks.trial import Watermark, cost, cycle, midway, untraced, usual
 
 SAMPLED = 20
 """Steps that are played."""

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ganworks.data.places import Place, Unreadable, read
 from ganworks.errors import error
+from ganworks.reading.places import Place, Unreadable, read
 
 NAME = "labels.csv"
 _SHOWN = 10

@@ -1,4 +1,4 @@
-"""A process that reads pictures for another: `python -m ganworks.data.worker`, spoken to by `Readers`.
+"""A process that reads pictures for another: `python -m ganworks.reading.worker`, spoken to by `Readers`.
 
 A request on standard input is a length (4 bytes, big-endian) and so many bytes of JSON: the work and its places. The
 answer on standard output is a length, JSON with one fact a place, and the bytes of those that have any, one after the
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from typing import IO, Any, Literal, NamedTuple
 
-from ganworks.data.decoding import THUMBNAIL, Header, Place, Unreadable, look, read, rendered, thumbnail
+from ganworks.reading.decoding import THUMBNAIL, Header, Place, Unreadable, look, read, rendered, thumbnail
 
 MEMORY = 2 * 2**30
 """Bytes that decoding may take beyond the start. 64 megapixels of WebP with alpha take 1.4 GB, others half of it."""

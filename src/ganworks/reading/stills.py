@@ -15,9 +15,9 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-from ganworks.data.color import DEEP, flat
-from ganworks.data.formats import known
-from ganworks.data.places import Unreadable
+from ganworks.reading.color import DEEP, flat
+from ganworks.reading.formats import known
+from ganworks.reading.places import Unreadable
 
 MEGAPIXELS = 64
 _MOST = MEGAPIXELS * 2**20  # a camera of "64 megapixels" makes 64.2 million

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from ganworks import batch, machine
+from ganworks import machine
 from ganworks.gan import Order
+from ganworks.plan import batch
+from ganworks.plan.trial import Watermark, kept
 from ganworks.session import Session, session_of, train
 from ganworks.settings import RunSettings, nested, read
 from ganworks.training.engine import Engine
-from ganworks.trial import Watermark, kept
 
 MB = 1 << 20
 PICTURES = np.random.default_rng(0).integers(0, 256, (1000, 1, 16, 16), dtype=np.uint8)

@@ -8,22 +8,23 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from ganworks import batch, machine, model, plan, systems
 from ganworks import data as datasets
+from ganworks import machine, model, plan, systems
 from ganworks.data import builtin, pictures
 from ganworks.data.dataset import DataSet
 from ganworks.data.spec import DataSpec
 from ganworks.errors import DataError, GanworksError, TrainingError, UsageError, error
 from ganworks.game import Rows, System
 from ganworks.objective import loss_of
-from ganworks.order import is_named
-from ganworks.origin import Origin
+from ganworks.plan import batch
+from ganworks.plan.trial import Blank, price
 from ganworks.random import key
+from ganworks.session.order import is_named
+from ganworks.session.origin import Origin
 from ganworks.settings import GameSettings, RunSettings, build
 from ganworks.training.building import laid_out
 from ganworks.training.engine import Engine
 from ganworks.training.loop import Watcher
-from ganworks.trial import Blank, price
 
 _GRID = 64
 _ROWS, _COLUMNS = 8, 16

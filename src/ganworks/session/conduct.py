@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from ganworks import changes, machine, model, plan, scoring, systems
+from ganworks import machine, model, plan, scoring, systems
 from ganworks.data import pictures
 from ganworks.errors import error, in_a_shell
 from ganworks.metrics.score import Score
-from ganworks.order import Order, command, is_named, judge
-from ganworks.origin import origin_of
-from ganworks.prepared import Again, Session
+from ganworks.session import changes
+from ganworks.session.order import Order, command, is_named, judge
+from ganworks.session.origin import origin_of
+from ganworks.session.prepared import Again, Session
 from ganworks.settings import dump, read
 from ganworks.training import checkpoint, loggers
 from ganworks.training.building import compare

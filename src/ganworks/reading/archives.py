@@ -17,14 +17,14 @@ import tarfile
 import tempfile
 import weakref
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
-from ganworks.data.places import Place
 from ganworks.errors import error
+from ganworks.reading.places import Place
+from ganworks.telling import Tell
 
-Tell = Callable[[Mapping[str, Any]], None]
 """Called with the progress of what takes long: {"task", "done", "total"}; a total of 0 is not known."""
 
 MOST = 2_000_000
