@@ -11,7 +11,7 @@ from PIL import Image
 from ganworks import data
 from ganworks.data import folders
 from ganworks.data.folders import chosen_size
-from ganworks.errors import DataError
+from ganworks.errors import DataError, UsageError
 from ganworks.gan import GAN
 from ganworks.reading.readers import Work
 
@@ -128,6 +128,17 @@ def test_too_few_pictures_and_none(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="E-DATA-09"):
         data.open(folder(tmp_path / "one", 1))
     assert len(data.open(folder(tmp_path / "two", 2))) == 2
+
+
+@pytest.mark.parametrize("typed", ["photo", "phtoos/", "nowhere/photos"])
+def test_a_mistyped_path_is_answered_with_its_neighbour(
+    typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder(tmp_path / "photos", 2)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((DataError, UsageError)) as caught:
+        data.open(typed)
+    assert any("photos" in line for line in caught.value.details) == (typed != "nowhere/photos")
 
 
 def test_the_fingerprint_is_that_of_names_and_bytes(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def test_what_it_says_about_the_disk_comes_true(tmp_path: Path) -> None:
     for name in ("config.toml", "data.json"):
         assert plan.files[name] == (run / name).stat().st_size
     assert plan.files["metrics.jsonl"] == pytest.approx((run / "metrics.jsonl").stat().st_size, rel=0.1)
+    assert plan.files["scores.json"] == pytest.approx((run / "scores.json").stat().st_size, rel=0.1)
     kept = list((run / "checkpoints").rglob("*.safetensors"))
     assert plan.files["checkpoints/ (2 kept)"] == pytest.approx(sum(each.stat().st_size for each in kept), rel=0.02)
     assert "samples/ (6)" in plan.files

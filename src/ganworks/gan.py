@@ -6,8 +6,7 @@ from typing import Any, Literal, Self
 
 from torch import Tensor
 
-from ganworks import data as datasets
-from ganworks import model, scoring
+from ganworks import evaluation, model, scoring
 from ganworks.data.dataset import DataSet
 from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import error
@@ -161,7 +160,7 @@ class GAN:
             samples: How many are drawn; None: what suits the data.
         """
         given = (self._session.data or self._model.run.data) if data is None else data
-        opened = given if isinstance(given, DataSet) else datasets.open(given)
+        opened = given if isinstance(given, DataSet) else evaluation.data_for(self.spec, given)
         count = samples or scoring.usual_samples(opened.spec, quick=False)
         same = opened.spec.fingerprint == self.spec.fingerprint
         return scoring.evaluate(self.sample, opened, count, trained_on=same)

@@ -185,6 +185,12 @@ def newest_grid(path: Path) -> Path | None:
     return None
 
 
+def scores_text(step: int, scores: Sequence[Mapping[str, Any]]) -> str:
+    """What `scores.json` holds."""
+    plain = [{key: None if _is_odd(value) else value for key, value in score.items()} for score in scores]
+    return json.dumps({"step": step, "scores": plain}, indent=1, allow_nan=False) + "\n"
+
+
 def write_scores(path: Path, step: int, scores: Sequence[Mapping[str, Any]]) -> None:
     """Keep the scores of a run as `scores.json`: the new file or the old one, whole at any moment.
 
@@ -192,8 +198,7 @@ def write_scores(path: Path, step: int, scores: Sequence[Mapping[str, Any]]) -> 
         scores: Each as `Score.as_dict` gives it.
     Raises: ResourceError if the disk is full or refuses.
     """
-    plain = [{key: None if _is_odd(value) else value for key, value in score.items()} for score in scores]
-    text = json.dumps({"step": step, "scores": plain}, indent=1, allow_nan=False) + "\n"
+    text = scores_text(step, scores)
     partial = path / f".scores.{secrets.token_hex(4)}"
     try:
         disk.write_synced(partial, text.encode())

@@ -1,6 +1,7 @@
 """`open`: from a name, a path or arrays to a data set, with the rule for what is held out."""
 
 import copy
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,6 +22,8 @@ from ganworks.registry import suggestion
 from ganworks.telling import Tell
 
 _ARRAY = "the given array"
+_LOOKED_AT = 1000
+"""Names of a folder that are compared with one that is not there."""
 
 
 def open(
@@ -140,8 +143,17 @@ def _path(text: str, may_be_name: bool) -> Path:
         return path
     if may_be_name and not path.suffix and "/" not in text and os.sep not in text and text not in (".", "..", "~"):
         known = [row.name for row in builtin.names()]
-        details = suggestion(text, known) or [f"built in: {', '.join(known)}"]
+        details = suggestion(text, [*known, *_beside(path)]) or [f"built in: {', '.join(known)}"]
         if text.startswith("digits:"):
             details = ["one digit is digits:0 to digits:9"]
         raise error("E-NAME-02", name=text, details=details)
-    raise error("E-DATA-01", path=text)
+    raise error("E-DATA-01", path=text, details=suggestion(path.name, _beside(path)))
+
+
+def _beside(path: Path) -> list[str]:
+    """Names in the folder where a path should be: one of them may be meant."""
+    try:
+        with os.scandir(path.parent) as found:
+            return [each.name for each in itertools.islice(found, _LOOKED_AT)]
+    except (OSError, ValueError):
+        return []

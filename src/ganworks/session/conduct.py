@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ganworks import machine, model, plan, scoring, systems
+from ganworks import history, machine, model, plan, scoring, systems
 from ganworks.data import pictures
 from ganworks.errors import error, in_a_shell
 from ganworks.metrics.score import Score
@@ -207,6 +207,8 @@ def _play(
         scores: list[Score] = []
         try:
             scores = _scores(session, loop) if stopped == "steps" else []
+            if scores:
+                history.write_scores(run.path, engine.step, [score.as_dict() for score in scores])
         except Exception as caught:
             if not machine.ran_out(caught):
                 raise

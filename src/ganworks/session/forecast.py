@@ -9,7 +9,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from ganworks import plan, scoring
+from ganworks import history, plan, scoring
 from ganworks.data import pictures
 from ganworks.data.dataset import DataSet
 from ganworks.plan.trial import Watermark, cost, cycle, midway, untraced, usual
@@ -85,11 +85,12 @@ def forecast(order: Order, watchers: Sequence[Watcher] = ()) -> Plan:
             first, state = _saved(engine)
             grid = len(pictures.png(session.picture() if data.spec.kind == "points" else _real_grid(data)))
             count = scoring.usual_samples(data.spec, quick=seconds < QUICK)
-            scoring.evaluate(session.model.sample, data, count, trained_on=True, tell=teller(watchers))
+            scores = scoring.evaluate(session.model.sample, data, count, trained_on=True, tell=teller(watchers))
         texts = {
             "config.toml": dump(session.run, engine.system.settings),
             "environment.json": json.dumps(surroundings(threads), indent=1) + "\n",
             "data.json": session.about,
+            "scores.json": history.scores_text(engine.steps, [score.as_dict() for score in scores]),
         }
         pace = plan.pace(session.run, engine.steps)
         choice = session.choice
