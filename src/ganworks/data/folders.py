@@ -20,6 +20,7 @@ from ganworks.telling import Tell, report
 LOOKED_AT = 100_000
 """Files that are all looked at before anything is decided; of more, so many spread evenly stand for the rest."""
 _LARGEST, _NATIVE_LEAST = 64, 16
+_ALIKE = 0.9
 _NEAR = 1.25
 """Pictures may be a quarter smaller than the size they are brought to."""
 
@@ -115,12 +116,15 @@ def look(readers: Readers, files: Listing, tell: Tell | None = None) -> Seen:
 def chosen_size(sizes: NDArray[np.int64]) -> int:
     """The side that pictures of these widths and heights are brought to.
 
-    Their own, where they are all alike, square, of 16 to 64 px and divisible by 4; else the largest of 16, 32 and 64
+    Their own, where nine in ten are alike: square, of 16 to 64 px, divisible by 4. Else the largest of 16, 32 and 64
     that no more than half of them would have to be stretched to by more than a quarter.
     """
-    sides = np.unique(sizes)
-    if len(sides) == 1 and _NATIVE_LEAST <= sides[0] <= _LARGEST and sides[0] % 4 == 0:
-        return int(sides[0])
+    if len(sizes):
+        each, counts = np.unique(sizes, axis=0, return_counts=True)
+        width, height = each[counts.argmax()].tolist()
+        alike = width == height and counts.max() >= _ALIKE * len(sizes)
+        if alike and _NATIVE_LEAST <= width <= _LARGEST and width % 4 == 0:
+            return int(width)
     usual = float(np.median(sizes.min(axis=1))) if len(sizes) else 0.0
     return next((side for side in (64, 32) if side <= _NEAR * usual), 16)
 
