@@ -19,7 +19,7 @@ from pathlib import Path
 from .record import RESULTS, Arm, Record
 
 SOURCES = (
-    *(f"src/ganworks/data/{name}.py" for name in ("listing", "walk", "archives", "sidecar", "places")),
+    *(f"src/ganworks/reading/{name}.py" for name in ("listing", "walk", "archives", "sidecar", "places")),
     "experiments/million.py",
 )
 FULL, SMOKE = 1_000_000, 20_000

@@ -28,7 +28,7 @@ from .odd_right import right_ones
 from .record import RESULTS, ROOT, Arm, Record
 
 SOURCES = (
-    *(f"src/ganworks/data/{name}.py" for name in ("color", "decoding", "formats", "places", "stills")),
+    *(f"src/ganworks/reading/{name}.py" for name in ("color", "decoding", "formats", "places", "stills")),
     *(f"experiments/{name}.py" for name in ("odd_makers", "odd_pictures", "odd_refused", "odd_right")),
 )
 MEGABYTES, SECONDS = 300, 2

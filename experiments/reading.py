@@ -35,7 +35,7 @@ from .record import RESULTS, Arm, Record
 
 SOURCES = (
     *(
-        f"src/ganworks/data/{name}.py"
+        f"src/ganworks/reading/{name}.py"
         for name in ("color", "decoding", "formats", "places", "readers", "stills", "worker")
     ),
     "experiments/reading.py",
@@ -101,7 +101,7 @@ def ours(paths: list[str], workers: int = WORKERS) -> Iterator[Tensor]:
             if first < len(paths):
                 under_way.append(readers.start(work, [Place(path) for path in paths[first : first + BATCH]]))
             assert not any(isinstance(answer, Unreadable) for answer in answers)
-            yield torch.from_numpy(np.stack(answers))  # type: ignore[arg-type]  # they are pictures
+            yield torch.from_numpy(np.stack(answers))
 
 
 def spent() -> float:

@@ -35,8 +35,9 @@ TRAIN = (
     *PLAY,
     "src/ganworks/networks",
     "src/ganworks/training",
-    *(f"src/ganworks/{name}.py" for name in ("batch", "model", "order", "origin")),
-    *(f"src/ganworks/{name}.py" for name in ("plan", "prepared", "session", "trial")),
+    "src/ganworks/plan",
+    "src/ganworks/session",
+    "src/ganworks/model.py",
 )
 """What the numbers of `ganworks train` depend on; an experiment adds its systems and metrics."""
 _FACES = ("src/ganworks/cli", "src/ganworks/studio")
@@ -49,10 +50,14 @@ def source_hash(paths: Iterable[str]) -> str:
     """SHA-256 over the files under some paths of the repository; how commands look counts only where it is named.
 
     Of Python files the code counts, without comments and docstrings: words cannot change a number.
+
+    Raises: FileNotFoundError for a path that is not there: what is not looked at can never go stale.
     """
     digest = hashlib.sha256()
     found: set[Path] = set()
     for path in paths:
+        if not (ROOT / path).exists():
+            raise FileNotFoundError(path)
         files = {ROOT / path, *(ROOT / path).rglob("*")}
         named = path.startswith(_FACES)
         found |= {file for file in files if named or not file.relative_to(ROOT).as_posix().startswith(_FACES)}
@@ -167,7 +172,10 @@ class Record:
 def stale(result: Path) -> bool:
     """Whether a result was measured with other sources than those in the tree."""
     sources = json.loads(result.read_text())["sources"]
-    return source_hash(sources["paths"]) != str(sources["sha256"])
+    try:
+        return source_hash(sources["paths"]) != str(sources["sha256"])
+    except FileNotFoundError:  # moved or deleted since
+        return True
 
 
 if __name__ == "__main__":

@@ -36,8 +36,9 @@ from ganworks.settings import RunSettings, choices, keys
 from .record import RESULTS, Arm, Record
 
 SOURCES = (
-    *(f"src/ganworks/{name}.py" for name in ("settings", "errors", "registry", "order", "session", "losses")),
+    *(f"src/ganworks/{name}.py" for name in ("settings", "errors", "registry", "losses")),
     *(f"src/ganworks/cli/{name}.py" for name in ("app", "complaint", "options", "train")),
+    "src/ganworks/session",
     "src/ganworks/systems",
     "experiments/settings_fuzz.py",
 )
@@ -182,7 +183,7 @@ def outcome(case: Case, folder: Path) -> Arm:
         code = command(["train", *words])
     seconds = time.process_time() - begun
     said.flush()
-    text = said.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    text = said.buffer.getvalue().decode()
     return {"code": code, "text": text, "seconds": seconds}
 
 

@@ -89,9 +89,9 @@ def suggested(text: str) -> list[str]:
 
 def leaves(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Every verb with the words that lead to it."""
-    below = [name for name in command if not name.startswith("-")]  # type: ignore[attr-defined]
+    below = [name for name in command if not name.startswith("-")]
     for name in below:
-        yield from leaves(command[name], (*path, name))  # type: ignore[index]
+        yield from leaves(command[name], (*path, name))
     if not below:
         yield path
 

@@ -35,6 +35,7 @@ from .record import PLAY, RESULTS, Arm, Record
 SOURCES = (
     *PLAY,
     "src/ganworks/data",
+    "src/ganworks/reading",
     "src/ganworks/networks/compact.py",
     "src/ganworks/systems/r3gan.py",
     "experiments/waiting.py",

@@ -210,7 +210,7 @@ def test_training_that_is_not_finite_is_a_problem(monkeypatch: pytest.MonkeyPatc
 
 def test_whatever_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
-        raise ModuleNotFoundError("No module named 'torch' in /home/mary", name="torch")
+        raise ModuleNotFoundError("No module named 'torch' in the folder of mary", name="torch")
 
     monkeypatch.setattr(checkup, "accelerators", broken)
     (problem,) = [each for each in checkup.findings() if each.what == "broken"]

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from experiments import (
     rivals,
     semisupervised,
     turns,
+    waiting,
 )
 
 # The protocol
@@ -190,6 +192,28 @@ def test_a_result_is_stale_after_a_change(tree: Path) -> None:
     assert not record.stale(found.path)
     (tree / "src/ganworks/losses.py").write_text("two")
     assert record.stale(found.path)
+
+
+def test_a_source_that_is_gone_is_stale_and_cannot_be_measured(tree: Path) -> None:
+    found = new_record(tree)
+    found.finish()
+    (tree / "src/ganworks/losses.py").rename(tree / "src/ganworks/moved.py")
+    assert record.stale(found.path)
+    with pytest.raises(FileNotFoundError):
+        record.source_hash(["src/ganworks/losses.py"])
+
+
+MEASURED = [
+    f"{file.parent.name}.{file.stem}"
+    for folder in ("experiments", "benchmarks")
+    for file in (record.ROOT / folder).glob("*.py")
+    if "\nSOURCES = " in file.read_text()
+]
+
+
+@pytest.mark.parametrize("name", sorted(MEASURED))
+def test_every_source_that_is_named_is_there(name: str) -> None:
+    assert len(record.source_hash(import_module(name).SOURCES)) == 64
 
 
 # The rivals
@@ -354,3 +378,13 @@ def test_smoke(experiment: object, cache: Path, tmp_path: Path) -> None:
     assert found["floors"]
     assert all(math.isfinite(bar["value"]) for bar in found["bars"])
     assert not found["passed"]  # three steps cannot reach the bars: they judge
+
+
+def test_smoke_of_waiting(tmp_path: Path) -> None:
+    """How long it waits in so few rounds is chance; that reading ahead changes no bit is not."""
+    code = waiting.main(["--smoke"], tmp_path)
+    found = json.loads((tmp_path / "waiting-smoke.json").read_text())
+    assert code == (0 if found["passed"] else 6)
+    assert found["floors"]
+    assert [bar["value"] for bar in found["bars"] if bar["what"] == "samples that differ"] == [0]
+    assert len({arm["samples_sha256"] for arm in (*found["arms"].values(), *found["floors"].values())}) == 1

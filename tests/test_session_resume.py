@@ -110,6 +110,17 @@ def test_a_file_that_was_edited_is_found_the_same_way(tmp_path: Path) -> None:
     assert tree(run) == before
 
 
+def test_what_was_edited_and_what_is_asked_for_are_told_apart(tmp_path: Path) -> None:
+    run = stopped(tmp_path / "run")
+    edit(run, ("batch = 4", "batch = 8"))
+    with pytest.raises(UsageError, match="E-RUN-04") as caught:
+        resume(run, overrides={"objective.loss": "hinge"})
+    assert caught.value.details == (
+        "batch is 4 in the run, and config.toml says 8",
+        "objective.loss is non_saturating in the run, and asked for is hinge",
+    )
+
+
 def test_another_system_is_found_before_its_settings_are_judged(tmp_path: Path) -> None:
     run = stopped(tmp_path / "run")
     edit(run, ('system = "gan"', 'system = "wgan"'))

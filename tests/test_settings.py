@@ -1,7 +1,6 @@
 """Settings: strict types, errors that name the key, schedules, and the way through TOML."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -437,61 +436,3 @@ def test_a_file_from_a_windows_editor(tmp_path: Path) -> None:
 def test_choices_are_the_words_of_a_setting() -> None:
     assert choices(Literal["a", "b"]) == ("a", "b")
     assert choices(str) == choices(Annotated[int, 1]) == ()
-
-
-# anything
-
-LEAVES = st.one_of(
-    st.booleans(),
-    st.integers(),
-    st.integers(min_value=10**30, max_value=10**400),  # no float holds the larger ones
-    st.floats(),
-    st.text(max_size=20),
-    st.dates(),
-    st.times(),
-)
-VALUES = st.recursive(
-    LEAVES,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3),
-        st.dictionaries(st.sampled_from(["from", "to", "over", "shape", "size", "", "é"]), inner, max_size=3),
-    ),
-    max_leaves=6,
-)
-KNOWN = [key for key, _ in keys(GameSettings)]
-KEYS = st.one_of(
-    st.sampled_from([*KNOWN, *sorted({key.partition(".")[0] for key in KNOWN})]),
-    st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(lambda key: all(key.split("."))),
-)
-
-
-def refusal(make: Callable[[], object]) -> UsageError | None:
-    """The error of something that may go well."""
-    try:
-        make()
-    except UsageError as caught:
-        return caught
-    return None
-
-
-@effort(max_examples=300, deadline=None)
-@given(key=KEYS, value=VALUES)
-def test_anything_is_a_setting_or_an_error_with_its_key(key: str, value: Any) -> None:
-    refused = refusal(lambda: game({key: value}))
-    if refused is not None:
-        assert refused.code in ("E-SET-01", "E-SET-02", "E-NAME-04")
-        assert key.partition(".")[0] in refused.what
-        assert len(str(refused)) < 2_000
-
-
-@effort(max_examples=100, deadline=None)
-@given(content=st.one_of(st.binary(max_size=60), st.text(max_size=60).map(str.encode)))
-def test_any_file_is_settings_or_an_error_with_its_name(
-    content: bytes, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "any.toml"
-    path.write_bytes(content)
-    refused = refusal(lambda: read(path))
-    if refused is not None:
-        assert refused.code == "E-SET-03"
-        assert "any.toml" in refused.what

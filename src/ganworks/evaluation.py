@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from ganworks import data as datasets
 from ganworks import model, scoring
 from ganworks.data import builtin, pictures
 from ganworks.data.dataset import DataSet
+from ganworks.data.gallery import OnBad
 from ganworks.data.spec import DataSpec
 from ganworks.errors import DataError, GanworksError, UsageError, error
 from ganworks.metrics.score import Score
@@ -25,8 +25,6 @@ from ganworks.registry import suggestion
 from ganworks.telling import Tell
 from ganworks.training import disk
 from ganworks.use.beside import beside
-
-OnBad = Literal["stop", "skip"]
 
 _IN_A_PICTURE = {"images": 64, "points": 2_500}
 """Samples of either side that are shown."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from torch import Tensor
 
 from ganworks import evaluation, model, scoring
 from ganworks.data.dataset import DataSet
+from ganworks.data.gallery import OnBad
 from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import error
 from ganworks.game import System
@@ -49,7 +50,7 @@ class GAN:
         held_out: Any = None,
         size: int = 0,
         mirror: bool = False,
-        on_bad: Literal["stop", "skip"] = "stop",
+        on_bad: OnBad = "stop",
         watchers: Sequence[Watcher] = (),
     ) -> Self:
         """Train from the start.

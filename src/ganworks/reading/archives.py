@@ -19,7 +19,7 @@ import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from ganworks.errors import error
 from ganworks.reading.places import Place
@@ -249,7 +249,7 @@ def _of_tar(file: IO[bytes], path: str) -> Iterator[Member]:
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     try:
-        tar = tarfile.TarFile(fileobj=_Headers(file), errors="surrogateescape")  # type: ignore[arg-type]  # it reads only
+        tar = tarfile.TarFile(fileobj=cast(IO[bytes], _Headers(file)), errors="surrogateescape")
     except tarfile.TarError as problem:
         raise _Broken("it is empty" if not size else "it is neither a zip nor a tar file") from problem
     before = -1

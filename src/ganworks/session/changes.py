@@ -46,8 +46,12 @@ def judge(
     was, now = dict(flat(before)), dict(flat(wanted))
     changed = [key for key in sorted(was.keys() | now.keys()) if was.get(key) != now.get(key) and key not in FREE]
     if changed:
-        told = "config.toml says" if not set(changed) & set(dict(flat(asked))) else "asked for is"
-        lines = [f"{key} is {_brief(was.get(key))} in the run, and {told} {_brief(now.get(key))}" for key in changed]
+        words = dict(flat(asked))
+        lines = [
+            f"{key} is {_brief(was.get(key))} in the run, and "
+            f"{'asked for is' if key in words else 'config.toml says'} {_brief(now.get(key))}"
+            for key in changed
+        ]
         raise error("E-RUN-04", path=path, details=_packed(lines), instead=_instead(path, wanted, asked, changed))
     ours, theirs = model.split(wanted)
     run = build(RunSettings, ours, where=str(path / "config.toml"))
