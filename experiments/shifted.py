@@ -4,9 +4,9 @@ Everything about them is known: the best D is a straight line, what it pays, and
 Data and latents are the quantiles of N(0, 1), paired at random: tails that a draw would miss are there. D is trained
 by the engine, G stands still (its learning rate is 0), then one turn of G leaves its gradient.
 Bars: generator gradients within 2 % of μ E_q[D], μ(1 - E_q[D]) and, per unit of the critic's slope, 1; D's value within
-0.01 of 2 JSD - log 4; at μ = 8 the saturating gradient at most 0.001 of the non-saturating one; least squares within
-0.01 of p/(p + q); a clipped critic's gap over its Lipschitz constant within 3 % of W1 = μ; with a gradient penalty mean
-slopes of 0.9 to 1.1 and a gap within 5 % of μ.
+0.01 of 2 JSD - log 4 and the slope of its logit within 3 % of -μ; at μ = 8 the saturating gradient at most 0.001 of the
+non-saturating one; least squares within 0.01 of p/(p + q); a clipped critic's gap over its Lipschitz constant within
+3 % of W1 = μ; with a gradient penalty mean slopes of 0.9 to 1.1 and a gap within 5 % of μ.
 """
 
 from collections.abc import Callable
@@ -57,14 +57,15 @@ def quantiles(count: int) -> Float64[Tensor, "n 1"]:
 
 
 class Shift(nn.Module):
-    """G: z + μ."""
+    """G: scale z + μ."""
 
-    def __init__(self, shift: float) -> None:
+    def __init__(self, shift: float, scale: float = 1.0) -> None:
         super().__init__()
+        self.scale = scale
         self.mu = nn.Parameter(torch.tensor([shift]))
 
     def forward(self, z: Tensor) -> Tensor:
-        return z + self.mu
+        return self.scale * z + self.mu
 
 
 class Line(nn.Module):
@@ -113,7 +114,7 @@ class Network(mlp.Discriminator):
 
 
 class ShiftGAN(Adversarial):
-    """Two normal densities of one width, and some D between them."""
+    """Two normal densities and some D between them."""
 
     name = "shifted"
     paper = "Arjovsky and Bottou 2017, Towards Principled Methods for Training GANs, arXiv:1701.04862"
@@ -121,9 +122,9 @@ class ShiftGAN(Adversarial):
     gives = "points"
     Settings = GameSettings
 
-    def __init__(self, settings: GameSettings, data: DataSpec, shift: float, discriminator: nn.Module) -> None:
+    def __init__(self, settings: GameSettings, data: DataSpec, generator: nn.Module, discriminator: nn.Module) -> None:
         super().__init__(settings, data)
-        self.set_up(Shift(shift), discriminator)
+        self.set_up(generator, discriminator)
         self.register_buffer("z", quantiles(settings.batch), persistent=False)
 
     def fake(self, round: Round) -> dict[str, Tensor]:
@@ -135,7 +136,14 @@ def sgd(lr: float) -> dict[str, Any]:
     return {"optimizer": "sgd", "lr": lr}
 
 
-def game(shift: float, discriminator: nn.Module, samples: int, updates: int, settings: dict[str, Any]) -> Engine:
+def game(
+    shift: float,
+    discriminator: nn.Module,
+    samples: int,
+    updates: int,
+    settings: dict[str, Any],
+    scale: float = 1.0,
+) -> Engine:
     """An engine that trains a D and leaves G where it is.
 
     Adam forgets at once: within a hundred updates the gradient of D falls to a millionth, faster than its usual memory.
@@ -150,7 +158,7 @@ def game(shift: float, discriminator: nn.Module, samples: int, updates: int, set
         "generator.lr": 0.0,
         **settings,
     }
-    system = ShiftGAN(build(GameSettings, nested(given)), spec, shift, discriminator).double()
+    system = ShiftGAN(build(GameSettings, nested(given)), spec, Shift(shift, scale), discriminator).double()
     return Engine(system, DataSet(spec, {"x": quantiles(samples)}), seed=0, steps=updates)
 
 
@@ -282,6 +290,8 @@ def judge_vanishing(record: Record, shift: float, size: Size) -> None:
         record.bar(f"{loss}, μ = {shift:g}: dL_G/dμ off, share", abs(found[loss] / best[loss] - 1), "<=", 0.02)
     off = abs(found["value"] - best["value"])
     record.bar(f"cross-entropy, μ = {shift:g}: value off 2 JSD - log 4", off, "<=", 0.01)
+    off = abs(found["slope"] / -shift - 1)
+    record.bar(f"cross-entropy, μ = {shift:g}: slope of D's logit off -μ, share", off, "<=", 0.03)
     off = abs(line["gradient_over_steepest"] / best["wasserstein"] - 1)
     record.bar(f"wasserstein, μ = {shift:g}: dL_G/dμ over slope off, share", off, "<=", 0.02)
     if shift == SHIFTS[-1]:

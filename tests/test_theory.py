@@ -78,6 +78,12 @@ def test_components_are_drawn_by_weight_and_named_rightly(density: Mixture) -> N
     assert ((shares - density.weights).abs() < 4 * error).all()
 
 
+def test_a_mixture_in_a_mixture_may_get_no_draw() -> None:
+    nested = Mixture([ring(), Normal([9.0, 9.0], 1.0)], [1, 10_000])
+    assert nested.sample(3, seeded()).shape == (3, 2)
+    assert ring().sample(0).shape == (0, 2)
+
+
 def test_samples_have_the_moments_asked_for() -> None:
     covariance = torch.tensor([[1, 0.6], [0.6, 0.5]])
     points = MultivariateNormal([0.5, -1], covariance.tolist()).sample(40_000, seeded())

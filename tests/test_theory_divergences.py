@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
 from ganworks import losses
 from ganworks.errors import UsageError
@@ -15,7 +16,6 @@ from ganworks.theory import (
     discriminator_loss_at_optimum,
     jensen_shannon,
     kullback_leibler,
-    optimal_logit,
     ring,
     swissroll,
     wasserstein_1,
@@ -29,12 +29,23 @@ TABLE = [  # μ, JSD(N(0, 1), N(μ, 1)), 2 JSD - log 4, accuracy of the best cla
     (6.0, 0.689298, -0.007698, 0.9987),
     (8.0, 0.693054, -0.000187, 1.0000),
 ]
-NAMES = [name for name in losses.names() if name != "relativistic_average"]
 UNLIKE = [
     (Normal(0.0, 1.0), Normal(1.0, 2.0)),
     (Normal(0.0, 1.0), Mixture([Normal(-2.0, 0.1), Normal(1.0, 1.0)], [1, 3])),
     (Mixture([Normal(0.0, 0.01), Normal(5.0, 0.01)], [1, 1]), Normal(2.0, 4.0)),
 ]
+
+
+class Unknown(Density):
+    """A density that is no sum of normal ones: uniform on [0, 1]."""
+
+    dimensions = 1
+
+    def _log_prob(self, points: Tensor) -> Tensor:
+        return torch.where((points[:, 0] - 0.5).abs() <= 0.5, 0.0, -math.inf)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        return torch.rand(n, 1, generator=generator)
 
 
 @pytest.mark.parametrize(("shift", "jsd", "value", "accuracy"), TABLE)
@@ -110,43 +121,25 @@ def test_moved_mass_costs_its_distance() -> None:
     assert jensen_shannon(before, Normal(100.0, 1.0)) == pytest.approx(math.log(2), rel=1e-12)
 
 
-@pytest.mark.parametrize("loss", NAMES)
+@pytest.mark.parametrize("loss", losses.names())
 def test_equal_densities_cost_what_a_coin_costs(loss: str) -> None:
     coin = {"minimax": math.log(4), "non_saturating": math.log(4), "wasserstein": 0.0, "least_squares": 0.25}
     p = Normal(0.0, 1.0)
-    expected = coin | {"hinge": 2.0, "relativistic_paired": math.log(2)}
+    expected = coin | {"hinge": 2.0, "relativistic_paired": math.log(2), "relativistic_average": math.log(4)}
     assert discriminator_loss_at_optimum(p, Normal(0.0, 1.0), loss) == pytest.approx(expected[loss], abs=1e-12)
-
-
-@pytest.mark.parametrize("loss", [name for name in NAMES if name != "wasserstein"])
-@pytest.mark.parametrize(("p", "q"), UNLIKE[:2])
-def test_our_losses_pay_it_at_the_optimum_and_more_beside_it(loss: str, p: Density, q: Density) -> None:
-    """The losses of the package, on samples, at the discriminator that the theory names."""
-    draw = torch.Generator().manual_seed(0)
-    real, fake = p.sample(200_000, draw).double(), q.sample(200_000, draw).double()
-    forms = {"least_squares": torch.sigmoid, "hinge": torch.sign}
-
-    def paid(change: float) -> float:
-        logit = optimal_logit(p, q)
-        said = [forms.get(loss, lambda t: t)(logit(x)) * (1 + change) + change for x in (real, fake)]
-        return losses.get(loss).discriminator(*said).item()
-
-    exact = discriminator_loss_at_optimum(p, q, loss)
-    assert paid(0.0) == pytest.approx(exact, abs=0.01)
-    assert paid(0.3) > exact + 0.001
-    assert paid(-0.3) > exact + 0.001
 
 
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda: kullback_leibler(ring(), ring()),
-        lambda: jensen_shannon(Normal([0, 0], 1.0), Normal([0, 0], 2.0)),
+        lambda: jensen_shannon(Normal([0, 0, 0], 1.0), Normal([0, 0, 0], 2.0)),
+        lambda: kullback_leibler(Normal(0, 1), Unknown()),
+        lambda: kullback_leibler(Normal(0, 1), Mixture([Normal(0, 1), Unknown()], [1, 1])),
         lambda: wasserstein_1(swissroll(), swissroll()),
+        lambda: wasserstein_1(Normal([0, 0], 1.0), Normal([0, 0], 2.0)),
+        lambda: discriminator_loss_at_optimum(ring(), ring(), "wasserstein"),
         lambda: wasserstein_1(Normal(0, 1), Normal([0, 0], 1.0)),
         lambda: kullback_leibler(Normal(0, 1), Normal([0, 0], 1.0)),
-        lambda: discriminator_loss_at_optimum(ring(), ring(), "hinge"),
-        lambda: discriminator_loss_at_optimum(Normal(0, 1), Normal(1, 1), "relativistic_average"),
     ],
 )
 def test_what_has_no_formula_is_refused(ask) -> None:

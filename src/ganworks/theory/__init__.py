@@ -1,15 +1,13 @@
 """What is known exactly: densities, the best discriminator between two, how far apart they are, the Dirac-GAN."""
 
-from ganworks.theory.densities import Density, Mixture, MultivariateNormal, Normal, grid, ring
+from ganworks.theory.densities import Density, Mixture, MultivariateNormal, Normal, bimodal, grid, ring
 from ganworks.theory.dirac import LocalDynamics, dirac, limit_cycle_radius
-from ganworks.theory.divergences import (
-    discriminator_loss_at_optimum,
-    jensen_shannon,
-    kullback_leibler,
-    wasserstein_1,
-)
+from ganworks.theory.divergences import jensen_shannon, kullback_leibler
+from ganworks.theory.floors import discriminator_loss_at_optimum
 from ganworks.theory.optimal import optimal_discriminator, optimal_logit
+from ganworks.theory.sampling import Sampled, sampled
 from ganworks.theory.swissroll import SwissRoll, swissroll
+from ganworks.theory.transport import wasserstein_1
 
 __all__ = [
     "Density",
@@ -17,7 +15,9 @@ __all__ = [
     "Mixture",
     "MultivariateNormal",
     "Normal",
+    "Sampled",
     "SwissRoll",
+    "bimodal",
     "dirac",
     "discriminator_loss_at_optimum",
     "grid",
@@ -27,6 +27,7 @@ __all__ = [
     "optimal_discriminator",
     "optimal_logit",
     "ring",
+    "sampled",
     "swissroll",
     "wasserstein_1",
 ]

@@ -7,6 +7,7 @@ argument and is differentiable, `sample` gives float32. Draws depend on the gene
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -17,11 +18,23 @@ from ganworks.errors import error
 Numbers = Tensor | float | int | Sequence[float | int] | Sequence[Sequence[float | int]]
 
 
+class Parts(NamedTuple):
+    """A density as a weighted sum of K normal ones: weights (K,), means (K, D), covariances (K, D, D), in float64."""
+
+    weights: Tensor
+    means: Tensor
+    covariances: Tensor
+
+
 class Density(ABC):
     """A density on R^D."""
 
     dimensions: int
     """D."""
+
+    def parts(self) -> Parts | None:
+        """The normal densities that this one is a weighted sum of; None where it is no such sum."""
+        return None
 
     @abstractmethod
     def _log_prob(self, points: Tensor) -> Tensor:
@@ -49,6 +62,10 @@ def _refused(what: str, needed: str, got: object) -> Exception:
     return error("E-THEORY-01", what=what, needed=needed, got=got)
 
 
+def _alone(mean: Tensor, covariance: Tensor) -> Parts:
+    return Parts(torch.ones(1, dtype=torch.float64), mean[None], covariance[None])
+
+
 def _vector(values: Numbers) -> Tensor:
     return torch.as_tensor(values, dtype=torch.float64).reshape(-1)
 
@@ -71,6 +88,10 @@ class Normal(Density):
             raise _refused("Normal", "finite means and stds above 0", f"mean {mean}, std {std}")
         self.std = spread.expand(len(self.mean)).clone()
         self.dimensions = len(self.mean)
+
+    def parts(self) -> Parts:
+        """Itself."""
+        return _alone(self.mean, self.std.square().diag())
 
     def _log_prob(self, points: Tensor) -> Tensor:
         scaled = (points - self.mean.to(points)) / self.std.to(points)
@@ -103,6 +124,10 @@ class MultivariateNormal(Density):
         self._factor, failed = torch.linalg.cholesky_ex(self.covariance)
         if failed or not torch.allclose(self.covariance, self.covariance.T) or not self.mean.isfinite().all():
             raise _refused("MultivariateNormal", needed, self.covariance.tolist())
+
+    def parts(self) -> Parts:
+        """Itself."""
+        return _alone(self.mean, self.covariance)
 
     def _log_prob(self, points: Tensor) -> Tensor:
         offsets = (points - self.mean.to(points)).T
@@ -153,9 +178,19 @@ class Mixture(Density):
             raise _refused("a mixture with modes", "round normal components", self.components)
         return normals
 
+    def parts(self) -> Parts | None:
+        """Those of its components; None where one of them is no sum of normal densities."""
+        inner = [component.parts() for component in self.components]
+        known = [parts for parts in inner if parts is not None]
+        if len(known) < len(inner):
+            return None
+        weights = [weight * parts.weights for weight, parts in zip(self.weights, known, strict=True)]
+        means, covariances = ([parts[place] for parts in known] for place in (1, 2))
+        return Parts(torch.cat(weights), torch.cat(means), torch.cat(covariances))
+
     def _log_prob(self, points: Tensor) -> Tensor:
-        parts = torch.stack([component.log_prob(points) for component in self.components])
-        return (parts + self.weights.log().to(points)[:, None]).logsumexp(0)
+        logs = torch.stack([component.log_prob(points) for component in self.components])
+        return (logs + self.weights.log().to(points)[:, None]).logsumexp(0)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n d"]:
         """Draw n points: (N, D), float32."""
@@ -165,6 +200,8 @@ class Mixture(Density):
         self, n: int, generator: torch.Generator | None = None
     ) -> tuple[Float[Tensor, "n d"], Int[Tensor, " n"]]:
         """Draw n points and say which component each came from: (N, D) float32 and (N,) int64."""
+        if n == 0:  # multinomial refuses it
+            return torch.empty(0, self.dimensions), torch.empty(0, dtype=torch.int64)
         component = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         points = torch.empty(n, self.dimensions)
         for index, density in enumerate(self.components):
@@ -183,3 +220,8 @@ def grid() -> Mixture:
     """Twenty-five equal modes at {-4, -2, 0, 2, 4}^2, std 0.05. Source: Srivastava et al. 2017 (VEEGAN)."""
     places = (-4, -2, 0, 2, 4)
     return Mixture([Normal([a, b], 0.05) for a in places for b in places], [1] * 25)
+
+
+def bimodal() -> Mixture:
+    """Two modes on a line: a third N(-2, 0.3²), two thirds N(1, 0.6²). Small enough to see everything at once."""
+    return Mixture([Normal(-2.0, 0.3), Normal(1.0, 0.6)], [1, 2])
