@@ -1,6 +1,7 @@
 """Feature spaces: what they take, what they give, and which files they refuse."""
 
 import itertools
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganworks import data, metrics
+from ganworks import GAN, data, metrics
+from ganworks.cli.app import main
 from ganworks.errors import ModelError, ResourceError, UsageError
 from ganworks.metrics import features, weights
-from ganworks.metrics.spaces import FeatureSpace, bytes_of
+from ganworks.metrics.spaces import Classifier, FeatureSpace, bytes_of
 
 
 def pictures(count: int = 40, channels: int = 1, size: int = 28) -> Tensor:
@@ -85,6 +87,43 @@ def test_networks_are_deterministic_and_see_each_picture_alone(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", spaces())
+def test_features_do_not_depend_on_the_pictures_beside(name: str) -> None:
+    """Neither on their number nor on what they are: what is left is the rounding of float32."""
+    space, x = features.get(name), pictures(70)
+    found = space(x)
+    size = found.abs().max()
+    for others in (x[33:34], torch.cat([x[33:34], -x[:40]]), torch.cat([x[33:34], torch.ones(40, 1, 28, 28)])):
+        assert (space(others)[0] - found[33]).abs().max() < 1e-5 * size
+
+
+@pytest.mark.parametrize("name", spaces())
+def test_float64_is_float64_throughout(name: str) -> None:
+    exact, rounded = features.get(name, torch.float64), features.get(name)
+    seen: set[torch.dtype] = set()
+    for module in exact.network.modules():  # type: ignore[attr-defined]
+        module.register_forward_hook(lambda _, inputs, out: seen.update({inputs[0].dtype, out.dtype}))
+    x = pictures(3)
+    found = exact(x)
+    assert seen == {torch.float64}
+    assert exact.classify(found).dtype == torch.float64  # type: ignore[attr-defined]
+    assert 0 < (found - rounded(x)).abs().max() < 1e-4 * found.abs().max()
+    assert rounded(x).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["points", "pixels"])
+def test_what_has_no_network_takes_float64_too(name: str) -> None:
+    assert features.get(name, torch.float64)(pictures(2)).dtype == torch.float64
+
+
+@pytest.mark.parametrize("name", spaces())
+def test_networks_know_classes(name: str) -> None:
+    space = features.get(name)
+    assert isinstance(space, Classifier)
+    assert space.classify(space(pictures(3))).shape == (3, space.classes)
+    assert not isinstance(features.get("pixels"), Classifier)
+
+
+@pytest.mark.parametrize("name", spaces())
 def test_pictures_are_rounded_before_they_are_measured(name: str) -> None:
     space, x = features.get(name), pictures(4)
     assert torch.equal(space(x), space(bytes_of(x) / 127.5 - 1))
@@ -149,6 +188,132 @@ def test_an_unknown_space_is_answered_with_a_close_name() -> None:
         features.get("digit")
 
 
+# Spaces of other people
+
+PACKAGE = """
+import torch
+from ganworks.metrics.spaces import FeatureSpace
+
+class Corner(FeatureSpace):
+    name = "{name}"
+    dimensions = 1
+
+    def __call__(self, x):
+        return x[:, 0, :1, 0]
+
+broken = 3
+"""
+
+
+def installed(folder: Path, monkeypatch: pytest.MonkeyPatch, module: str, points: str, name: str = "corner") -> None:
+    """A package beside the others, as pip would leave it."""
+    (folder / f"{module}.py").write_text(PACKAGE.format(name=name))
+    about = folder / f"{module}-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[ganworks.features]\n{points}\n")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+
+
+def test_a_package_brings_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(tmp_path, monkeypatch, "corners", "corner = corners:Corner")
+    assert "corner" in features.names()
+    assert "corner" in features.available()
+    space = features.get("corner")
+    assert space(pictures(5)).shape == (5, 1)
+    with pytest.raises(UsageError, match=r"E-METRIC-03(?s:.*)dtype"):
+        features.get("corner", torch.float64)
+    assert main(["eval", "digits:3", "--against", "digits:3", "--space", "corner", "--samples", "50"]) == 0
+    assert main(["explain", "corner"]) == 0
+
+
+def test_names_that_collide_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(tmp_path, monkeypatch, "first_corners", "twice = first_corners:Corner\npixels = first_corners:Corner")
+    installed(tmp_path, monkeypatch, "second_corners", "twice = second_corners:Corner")
+    with pytest.raises(UsageError, match=r"E-NAME-10(?s:.*)first_corners:Corner"):
+        features.get("twice")
+    with pytest.raises(UsageError, match=r"E-NAME-10(?s:.*)ganworks and first_corners:Corner"):
+        features.get("pixels")
+    assert type(features.own("pixels")) is features.Pixels  # what is scored without being asked is ours
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        ("bad = bad_corners:Missing", "E-ENV-22(?s:.*)AttributeError"),
+        ("bad = no_such_module:Space", "E-ENV-22(?s:.*)ModuleNotFoundError"),
+        ("bad = bad_corners:broken", "E-ENV-22(?s:.*)not callable"),
+        ("bad = builtins:dict", "E-ARG-01(?s:.*)dict lacks name"),
+        ("bad = bad_corners:Corner", "E-ARG-01(?s:.*)calls itself 'corner'"),
+    ],
+)
+def test_a_package_that_is_wrong_is_named(
+    points: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(tmp_path, monkeypatch, "bad_corners", points)
+    with pytest.raises((ResourceError, UsageError), match=words):
+        features.get("bad")
+
+
+class Means(FeatureSpace):
+    name = "means"
+    dimensions = 3
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3)).expand(-1, 3)
+
+
+class Plain:
+    """It inherits nothing."""
+
+    name, dimensions, identity = "plain", 1, ""
+
+    def unfit(self, spec: object) -> str:
+        return ""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.flatten(1)[:, :1]
+
+
+def test_an_object_is_a_space() -> None:
+    for space in (Means(), Plain()):
+        assert features.get(space) is space
+    with pytest.raises(UsageError, match=r"E-ARG-01(?s:.*)object lacks name, dimensions, identity, unfit"):
+        features._checked(object())
+
+
+def test_a_name_may_be_given_when_it_is_made() -> None:
+    class Named(Means):
+        def __init__(self, size: int) -> None:
+            self.name, self.dimensions = f"named-{size}", size
+
+    class Nameless(FeatureSpace):
+        dimensions = 3
+
+    assert features.get(Named(4)).name == "named-4"
+    with pytest.raises(UsageError, match=r"E-ARG-01(?s:.*)Nameless lacks name"):
+        features.get(Nameless())
+
+
+@pytest.mark.parametrize("name", ["digits", "inception", "inception-2015", "effnet-lite0"])
+def test_an_object_may_not_bear_the_name_of_ours(name: str) -> None:
+    space = Means()
+    space.name = name
+    with pytest.raises(UsageError, match=r"E-NAME-10(?s:.*)ganworks and Means"):
+        features.get(space)
+
+
+def test_a_gan_is_scored_in_a_space_of_ones_own() -> None:
+    rows = torch.rand(40, 1, 8, 8)
+    gan = GAN("gan", **{"generator.width": 8, "discriminator.width": 8}).start(rows, steps=1)
+    found = gan.score(samples=20, metrics=["kernel_distance"], space=Means())
+    assert [(score.metric, score.feature_space, score.samples) for score in found] == [("kernel_distance", "means", 20)]
+
+
+# Files
+
+
 @pytest.mark.parametrize("name", ["efficientnet-lite0-57934424.pth", "weights.safetensors"])
 def test_a_weights_file_that_is_not_in_the_table_is_never_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -156,4 +321,4 @@ def test_a_weights_file_that_is_not_in_the_table_is_never_opened(
     torch.save({"a": torch.zeros(2)}, tmp_path / name)
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("the file was opened"))
     with pytest.raises(ModelError, match=r"E-MODEL-20(?s:.*)SHA-256"):
-        weights.read(tmp_path / name)
+        weights.read(tmp_path / name, weights.EFFNET)

@@ -1,16 +1,21 @@
 """The Fréchet distance against closed forms, and where naive implementations break."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from replicates import recomputed
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ganworks.errors import UsageError
-from ganworks.metrics import frechet, frechet_distance
-from ganworks.metrics.interval import recomputed
+from ganworks.metrics import frechet, frechet_distance, frechet_extrapolated, scores
+from ganworks.metrics.interval import assign
+from ganworks.metrics.moments import Rows
 
 
 def normal(seed: int, count: int, dimensions: int, scale: float = 1.0, shift: float = 0.0) -> Tensor:
@@ -89,8 +94,101 @@ def test_it_grows_with_noise() -> None:
 @pytest.mark.parametrize(("n", "m", "d"), [(101, 60, 5), (41, 50, 60), (62, 300, 60)])
 def test_downdated_moments_are_those_of_the_remaining_samples(n: int, m: int, d: int) -> None:
     real, fake = normal(1, n, d, shift=3), normal(2, m, d, scale=2)
-    found = frechet.replicates(real, fake, groups=20)["frechet_distance"]
-    assert torch.allclose(found, recomputed(frechet_distance, real, fake, 20), rtol=1e-6)
+    sets = Rows(real, 20), Rows(fake, 20)
+    for left_out in [(g,) for g in range(20)] + [(0, 1), (7, 19)]:
+        kept = [points[~torch.isin(assign(len(points), 20), torch.tensor(left_out))] for points in (real, fake)]
+        found = frechet._distance(*(points.without(*left_out) for points in sets))
+        assert found == pytest.approx(frechet_distance(*kept), rel=1e-6)
+
+
+@pytest.mark.parametrize(("d", "n"), [(3, 60), (20, 150)])
+def test_extrapolated_is_unbiased_where_the_plain_distance_is_not(d: int, n: int) -> None:
+    """Of two samples from N(0, I): 0, where the plain distance has (d (d + 1)/2 + 2 d)/n."""
+    pairs = [(normal(2 * seed, n, d), normal(2 * seed + 1, n, d)) for seed in range(60)]
+    plain = torch.tensor([frechet_distance(*pair) for pair in pairs])
+    found = torch.tensor([frechet_extrapolated(*pair) for pair in pairs])
+    error = float(found.std()) / math.sqrt(60)
+    assert plain.mean() == pytest.approx((d * (d + 1) / 2 + 2 * d) / n, abs=3 * error)
+    assert found.mean() == pytest.approx(0, abs=3 * error)
+    assert plain.mean() > 10 * error
+    assert found.min() < 0
+
+
+def test_extrapolated_is_the_jackknifes_formula() -> None:
+    """Against the jackknife's own formula, with each distance computed anew."""
+    real, fake = normal(1, 40, 2), normal(2, 47, 2, shift=1)
+    values = recomputed(frechet_distance, real, fake, 20)
+    assert frechet_extrapolated(real, fake) == pytest.approx(float(20 * values[0] - 19 * values[1:].mean()), rel=1e-9)
+
+
+def test_both_come_from_the_same_replicates_and_their_intervals_are_as_wide() -> None:
+    real, fake, floor = normal(1, 200, 4), normal(2, 200, 4, shift=0.3), normal(3, 200, 4)
+    plain, found = scores(["frechet_distance", "frechet_extrapolated"], real, fake, floor)
+    assert (plain.value, found.value) == (frechet_distance(real, fake), frechet_extrapolated(real, fake))
+    assert (plain.real, found.real) == (frechet_distance(real, floor), frechet_extrapolated(real, floor))
+    assert found.value < plain.value
+    assert plain.low is not None
+    assert plain.high is not None
+    assert (found.low, found.high) == pytest.approx(
+        [end - plain.value + found.value for end in (plain.low, plain.high)]
+    )
+
+
+@pytest.mark.parametrize(("n", "d"), [(10, 10), (50, 60), (66, 60), (3, 2)])
+def test_with_few_samples_there_is_no_line_to_extrapolate(n: int, d: int) -> None:
+    with pytest.raises(UsageError, match="about"):
+        frechet_extrapolated(normal(1, n, d), normal(2, 500, d))
+
+
+class _Types(TorchDispatchMode):
+    """Notes the floating types of all that torch computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.seen |= {each.dtype for each in tree_leaves((args, result)) if isinstance(each, Tensor)}
+        return result
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 8), (30, 50)])
+def test_everything_is_computed_in_float64(n: int, d: int) -> None:
+    real, fake = normal(1, n, d, shift=30), normal(2, n, d, shift=30, scale=1.5)
+    with _Types() as types:
+        scores(["frechet_distance"], real, fake)
+    assert {each for each in types.seen if each.is_floating_point} == {torch.float64}
+    single = real.float(), fake.float()
+    assert frechet_distance(*single) == frechet_distance(*(each.double() for each in single))
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-140, 1e-30, 1e30, 1e140, 1e150])
+def test_huge_and_tiny_numbers(scale: float) -> None:
+    real, fake = normal(1, 60, 4), normal(2, 50, 4, shift=0.5, scale=2)
+    expected = frechet_distance(real, fake)
+    assert frechet_distance(scale * real, scale * fake) / scale / scale == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(scale * real[:3], scale * fake[:3]) / scale / scale == pytest.approx(
+        frechet_distance(real[:3], fake[:3]), rel=1e-6
+    )
+
+
+def test_numbers_whose_squares_overflow_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"E-METRIC-02.*too large"):
+        frechet_distance(1e160 * normal(1, 60, 4), normal(2, 50, 4))
+    with pytest.raises(UsageError, match=r"E-METRIC-02.*too large"):
+        frechet_distance(normal(1, 6, 8), 1e160 * normal(2, 6, 8))
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 25])
+def test_duplicates_and_constants_give_what_their_normal_does(n: int) -> None:
+    """Each row twice: the covariance is that of the rows over (2 n - 1)/2 instead of n - 1."""
+    rows, other = normal(1, n, 3), normal(2, 40, 3)
+    twice = rows.repeat(2, 1)
+    stretched = rows.mean(0) + (rows - rows.mean(0)) * math.sqrt(2 * (n - 1) / (2 * n - 1))
+    assert frechet_distance(twice, other) == pytest.approx(frechet_distance(stretched, other), rel=1e-7)
+    flat = torch.cat((rows, torch.full((n, 2), 7.0)), 1), torch.cat((other, torch.full((40, 2), 5.0)), 1)
+    assert frechet_distance(*flat) == pytest.approx(frechet_distance(rows, other) + 8, rel=1e-7)
 
 
 def test_numpy_and_small_types_are_computed_in_float64() -> None:

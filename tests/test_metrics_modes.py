@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ganworks.errors import UsageError
-from ganworks.metrics import class_histogram, mode_coverage
+from ganworks.metrics import class_histogram, mode_coverage, modes, scores
+from ganworks.metrics.interval import assign
 from ganworks.theory import Density, Mixture, MultivariateNormal, Normal, grid, ring, swissroll
 
 # E of z_1^2 for z ~ N(0, I_2) given |z| <= 3.
@@ -91,3 +92,61 @@ def test_class_histogram_by_hand() -> None:
 def test_a_class_that_the_real_data_lack_stays_finite() -> None:
     found = class_histogram(logits(0, 1, of=3), logits(2, 2, of=3))
     assert found.kl == pytest.approx(math.log(1 / (0.5 / 2.5)))
+
+
+def found(points: Tensor, density: Mixture | None = None) -> dict[str, tuple[float, float | None, float | None]]:
+    names = ["modes", "high_quality", "reverse_kl", "std_ratio"]
+    return {each.metric: (each.value, each.low, each.high) for each in scores(names, density or ring(), points)}
+
+
+def test_a_mode_without_a_sample_may_have_been_missed_and_no_more_modes_than_there_are() -> None:
+    """u missing modes: t^2/(1 + t^2/u) more at most, with t = 2.093."""
+    whole = found(ring().means.repeat(100, 1))
+    assert whole["modes"] == (8, 8, 8)
+    value, low, high = found(ring().means[:5].repeat(100, 1))["modes"]
+    assert (value, low) == (5, 5)
+    assert high == pytest.approx(5 + 2.093**2 / (1 + 2.093**2 / 3), rel=1e-3)
+    for count in range(2, 40):
+        value, low, high = found(ring().sample(count, torch.Generator().manual_seed(count)))["modes"]
+        assert low is not None
+        assert high is not None
+        assert 0 <= low <= value <= high <= 8
+
+
+def test_samples_too_far_for_a_square_are_merely_not_good() -> None:
+    points = torch.cat((ring().means.repeat(20, 1), torch.full((40, 2), 1e200, dtype=torch.float64)))
+    assert mode_coverage(points, ring()) == (8, 0.8, pytest.approx(0, abs=1e-12), 0)
+    assert found(points)["std_ratio"] == (0, 0, 0)
+
+
+def test_all_samples_good_is_not_for_sure() -> None:
+    value, low, high = found(ring().means.repeat(100, 1))["high_quality"]
+    assert (value, high) == (1, 1)
+    assert low == pytest.approx(1 - 3.84 / (800 + 3.84), abs=1e-4)
+
+
+def test_all_samples_in_one_mode_is_not_for_sure() -> None:
+    value, low, high = found(ring().means[3].expand(500, 2))["reverse_kl"]
+    assert value == pytest.approx(math.log(8))
+    assert low is not None
+    assert math.log(8) - 0.1 < low < math.log(8) - 0.01
+    assert high is not None
+
+
+def test_without_a_good_sample_balance_and_width_have_no_interval() -> None:
+    nothing = found(torch.zeros(50, 2))
+    assert nothing["reverse_kl"][1:] == nothing["std_ratio"][1:] == (None, None)
+    assert nothing["modes"][:2] == (0, 0)
+    assert nothing["high_quality"][:2] == (0, 0)
+
+
+def test_groups_left_out_are_those_of_the_remaining_samples() -> None:
+    """The replicates of sums against the metric computed anew."""
+    points = ring().sample(97, torch.Generator().manual_seed(0))
+    group = assign(97, 20)
+    without = torch.tensor([mode_coverage(points[group != g], ring()) for g in range(20)], dtype=torch.float64)
+    spread = (19 / 20 * (without - without.mean(0)).square().sum(0)).sqrt().tolist()
+    errors = modes.estimates(ring(), points, 20)
+    # The part that pairs cause is taken off: nearly nothing of a ratio, half at most of a divergence.
+    assert 0.99 * spread[3] < errors["std_ratio"].error <= spread[3] * (1 + 1e-9)
+    assert spread[2] / math.sqrt(2) * (1 - 1e-9) <= errors["reverse_kl"].error <= spread[2] * (1 + 1e-9)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 AIMS = {
     "frechet_distance": 0.0,
+    "frechet_extrapolated": 0.0,
     "kernel_distance": 0.0,
     "precision": 1.0,
     "recall": 1.0,
@@ -16,8 +17,13 @@ AIMS = {
     "reverse_kl": 0.0,
     "std_ratio": 1.0,
     "class_kl": 0.0,
+    "inception_score": math.inf,
+    "sliced_wasserstein": 0.0,
+    "memorization": 1.0,
+    "different_bins": 0.05,
+    "birthday_support": math.inf,
 }
-"""The value of every metric that is best: the nearer the better. Of modes, the more the better."""
+"""The value of every metric that is best: the nearer the better. Where it is infinite, the more the better."""
 FAMILIES = {
     "precision_recall": ("precision", "recall"),
     "density_coverage": ("density", "coverage"),

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,12 +14,14 @@ from torch import Tensor
 
 from ganworks import data as datasets
 from ganworks import model, scoring
-from ganworks.data import builtin, pictures
+from ganworks.data import builtin, excerpt, pictures
 from ganworks.data.dataset import DataSet
 from ganworks.data.gallery import OnBad
 from ganworks.data.spec import DataSpec
 from ganworks.errors import DataError, GanworksError, UsageError, error
+from ganworks.metrics.copies import Memorization
 from ganworks.metrics.score import Score
+from ganworks.metrics.spaces import FeatureSpace, bytes_of
 from ganworks.model import Model
 from ganworks.registry import suggestion
 from ganworks.telling import Tell
@@ -28,6 +30,10 @@ from ganworks.use.beside import beside
 
 _IN_A_PICTURE = {"images": 64, "points": 2_500}
 """Samples of either side that are shown."""
+_SIDE = 56
+"""Pixels of the smallest pictures of a pair."""
+_COPIED = 0.001
+"""Chance below which samples are called copies: one true generator in a thousand is."""
 _TRIED = ("no model: it has no config.json", "no run: it has no config.toml and checkpoints/")
 """What a source of samples is not."""
 
@@ -39,7 +45,7 @@ class Wish:
     metrics: Sequence[str] = ()
     samples: int | None = None
     seed: int = 0
-    space: str = ""
+    space: str | FeatureSpace = ""
     level: float = 0.95
 
 
@@ -63,12 +69,12 @@ class Sides:
     trained_on: bool = False
     notes: list[str] = field(default_factory=list)
 
-    def draw(self, count: int, seed: int = 0, tell: Tell | None = None) -> Tensor:
-        """So many samples, in user units; fewer where there are no more."""
+    def parts(self, count: int, seed: int = 0) -> Iterator[Tensor]:
+        """So many samples in user units, some at a time; fewer where there are no more."""
         if self.model is not None:
-            return self.model.draw(count, seed, done=_drawn(tell, count))["x"]
+            return self.model.parts(count, seed)
         assert self.samples is not None
-        return (scoring.spread if self.trained_on else scoring.whole)(self.samples, count)
+        return (excerpt.spread if self.trained_on else excerpt.whole)(self.samples, count).parts()
 
     @property
     def available(self) -> int | None:
@@ -86,6 +92,8 @@ class Evaluation:
     scores: list[Score]
     notes: list[str]
     picture: UInt8[np.ndarray, "h w c"]
+    closest: UInt8[np.ndarray, "_h _w 3"] | None = None
+    """The samples closest to training pictures above those, where that was asked for."""
 
 
 def sides(source: str, against: str | None, *, on_bad: OnBad = "stop", tell: Tell | None = None) -> Sides:
@@ -152,10 +160,11 @@ def evaluate(sides: Sides, wish: Wish, tell: Tell | None = None) -> Evaluation:
     notes = list(sides.notes)
     if wish.samples is not None and count < wish.samples:
         notes.append(f"{sides.name} has {count} samples; all of them are taken")
-    scoring.judge(sides.data, wish.metrics, wish.space)
-    drawn = sides.draw(count, wish.seed, tell)
-    found = scoring.evaluate(
-        lambda count: drawn[:count],
+    scoring.judge(sides.data, wish.metrics, wish.space, trained_on=sides.trained_on)
+    pictured = "memorization" in wish.metrics and spec.kind == "images"  # any sample may be one of the closest
+    shown: list[Tensor] = []
+    compared = scoring.compare(
+        lambda count: _shown(sides.parts(count, wish.seed), count if pictured else _most_shown(sides), shown),
         sides.data,
         count,
         trained_on=sides.trained_on,
@@ -165,12 +174,17 @@ def evaluate(sides: Sides, wish: Wish, tell: Tell | None = None) -> Evaluation:
         reference=max(count, scoring.usual_samples(spec, quick=False)),
         tell=tell,
     )
+    found, copies = compared
     notes += scoring.cautions(found, scoring.judge(sides.data, (), wish.space), spec)
-    return Evaluation(found, notes, _picture(sides, drawn))
+    drawn = torch.cat(shown)
+    if copies is None:
+        return Evaluation(found, notes, _picture(sides, drawn))
+    notes.append(_verdict(copies, min(count, len(sides.data.held_out or drawn))))
+    return Evaluation(found, notes, _picture(sides, drawn), _closest(sides, drawn, copies) if pictured else None)
 
 
 def write(evaluation: Evaluation, out: Path) -> None:
-    """Write `scores.json` and `sides.png` into a new folder; it appears whole or not at all.
+    """Write `scores.json`, `sides.png` and, where there is one, `closest.png` into a new folder, whole or not at all.
 
     Raises: UsageError if the folder holds something; ResourceError if the disk is full or refuses.
     """
@@ -178,6 +192,8 @@ def write(evaluation: Evaluation, out: Path) -> None:
         scores = {"scores": [score.as_dict() for score in evaluation.scores]}
         (folder / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
         pictures.write_png(folder / "sides.png", evaluation.picture)
+        if evaluation.closest is not None:
+            pictures.write_png(folder / "closest.png", evaluation.closest)
 
 
 def _is_model(path: Path) -> bool:
@@ -240,23 +256,54 @@ def _form(spec: DataSpec) -> str:
     return f"{'grey' if channels == 1 else 'colour'} pictures of {height} x {width} px"
 
 
-def _drawn(tell: Tell | None, count: int) -> Callable[[int], None]:
-    def done(rows: int) -> None:
-        if tell is not None:
-            tell({"task": "drawing samples", "done": rows, "total": count})
+def _most_shown(sides: Sides) -> int:
+    return _IN_A_PICTURE["images" if sides.data.spec.kind == "images" else "points"]
 
-    return done
+
+def _shown(parts: Iterator[Tensor], most: int, shown: list[Tensor]) -> Iterator[Tensor]:
+    """Let samples pass, and keep the first of them for a picture: pictures as the bytes that they are shown as."""
+    for part in parts:
+        some = part[: most - sum(map(len, shown))]
+        shown.append(bytes_of(some).to(torch.uint8) if part.ndim == 4 else some.clone())
+        yield part
+
+
+def _verdict(copies: Memorization, tested: int) -> str:
+    """What the test of copies on so many samples and held-out rows says, in a sentence."""
+    if copies.p_value < _COPIED:
+        return f"samples lie closer to single training rows than held-out rows do (p = {copies.p_value:.2g}): copies"
+    shown = min(1.0, 2 / tested**0.5)  # a share s of copies moves U by s/2, and that varies by 1/sqrt(6 n)
+    return (
+        f"samples lie no closer to single training rows than held-out rows do (p = {copies.p_value:.2g}); "
+        f"{tested} of both show copies from a share of about {shown:.0%}"
+    )
+
+
+def _closest(sides: Sides, drawn: Tensor, copies: Memorization) -> UInt8[np.ndarray, "h w 3"]:
+    """The samples that are closest to training pictures, each above the one it is closest to."""
+    fakes = drawn[[pair.fake for pair in copies.pairs]] / 127.5 - 1
+    trained = sides.data.rows(torch.tensor([pair.train for pair in copies.pairs]))["x"]
+    times = max(1, _SIDE // fakes.shape[2])
+    fakes, trained = (each.repeat_interleave(times, 2).repeat_interleave(times, 3) for each in (fakes, trained))
+    columns = min(8, len(fakes))
+    lines = [
+        np.pad(pictures.grid(torch.cat(pair), columns), ((0, _SIDE // 4), (0, 0), (0, 0)), constant_values=255)
+        for pair in zip(torch.split(fakes, columns), torch.split(trained, columns), strict=True)
+        if len(pair[0]) == columns
+    ]
+    names = [f"samples of {sides.name} above the training pictures of {sides.data.name} they are closest to"]
+    return beside([np.concatenate(lines)], names)
 
 
 def _picture(sides: Sides, drawn: Tensor) -> UInt8[np.ndarray, "h w c"]:
     """Equally many real and generated samples: pictures beside each other, points in one frame."""
     kept = sides.data.held_out if sides.trained_on else None
-    most = _IN_A_PICTURE["images" if sides.data.spec.kind == "images" else "points"]
-    real = scoring.spread(kept, most) if kept is not None else scoring.whole(sides.data, most)
+    most = _most_shown(sides)
+    real = (excerpt.whole(sides.data, most) if kept is None else excerpt.spread(kept, most)).rows()
     count = min(most, len(real), len(drawn))
     real, drawn = real[torch.arange(count) * len(real) // count], drawn[:count]
     if sides.data.spec.kind == "images":
         names = [f"real: {sides.data.name}", f"samples: {sides.name}"]
-        return beside([pictures.grid(real, columns=8), pictures.grid(drawn, columns=8)], names)
+        return beside([pictures.grid(real, columns=8), pictures.grid(drawn / 127.5 - 1, columns=8)], names)
     frame = pictures.points_picture(drawn, real, limits=pictures.limits_of(torch.cat([real, drawn])))
     return beside([frame], [f"{count} real points of {sides.data.name} in grey, {count} of {sides.name} in blue"])

@@ -3,12 +3,11 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float64
 from torch import Tensor
 
 from ganworks.metrics.inputs import Labels, Samples, pair, rows, unfit
-from ganworks.metrics.interval import sums_without_each
-from ganworks.metrics.modes import reverse_kl
+from ganworks.metrics.interval import Estimate, sums_of_groups
+from ganworks.metrics.modes import estimated_kl
 
 
 class ClassHistogram(NamedTuple):
@@ -29,7 +28,7 @@ def class_histogram(real_logits: Samples, fake_logits: Samples) -> ClassHistogra
     """
     real, fake = pair("class_histogram", real_logits, fake_logits, least=1)
     counts = torch.bincount(fake.argmax(1), minlength=fake.shape[1])
-    return ClassHistogram(float(replicates(real, fake)["class_kl"][0]), tuple(counts.tolist()))
+    return ClassHistogram(estimates(real, fake)["class_kl"].value, tuple(counts.tolist()))
 
 
 def label_accuracy(logits: Samples, labels: Labels) -> float:
@@ -54,14 +53,14 @@ def label_accuracy(logits: Samples, labels: Labels) -> float:
     return (rated.argmax(1) == given).double().mean().item()
 
 
-def replicates(real: Samples, fake: Samples, groups: int = 0) -> dict[str, Float64[Tensor, " g"]]:
-    """The KL on all samples and without each group: (G + 1,)."""
+def estimates(real: Samples, fake: Samples, groups: int = 0) -> dict[str, Estimate]:
+    """The KL of `class_histogram`."""
     sets = pair("class_histogram", real, fake, least=2 if groups else 1)
-    real_counts, fake_counts = (
-        sums_without_each(torch.ones(len(logits)).double(), logits.argmax(1), logits.shape[1], groups)
-        for logits in sets
-    )
-    shares = torch.where(real_counts > 0, real_counts, 0.5)
-    shares = shares / shares.sum(1, keepdim=True)
-    values = [reverse_kl(row[None], share) for row, share in zip(fake_counts, shares, strict=True)]
-    return {"class_kl": torch.cat(values)}
+    classes = sets[0].shape[1]
+    counts = [sums_of_groups(torch.ones(len(each)).double(), each.argmax(1), classes, groups) for each in sets]
+
+    def split(sums: Tensor) -> tuple[Tensor, Tensor]:
+        shares = torch.where(sums[:, :classes] > 0.5, sums[:, :classes], 0.5)
+        return sums[:, classes:], shares / shares.sum(1, keepdim=True)
+
+    return {"class_kl": estimated_kl(torch.cat(counts, 1), split)}

@@ -3,18 +3,22 @@
 It was trained by `experiments/digits_classifier.py` on pictures of which none are in the packed `digits` data.
 """
 
+import hashlib
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Float32
-from safetensors.torch import load_file
+from jaxtyping import Float
+from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganworks.data.spec import DataSpec
 from ganworks.errors import error
-from ganworks.metrics.spaces import bytes_of, frozen, in_batches
+from ganworks.metrics.spaces import FeatureSpace, bytes_of, frozen, in_batches
 
 WEIGHTS = Path(__file__).with_name("digits.safetensors")
+_VERSION = 1
+"""Of what happens to a picture before and within the network: another number means other features."""
 
 
 class Network(nn.Module):
@@ -42,26 +46,35 @@ class Network(nn.Module):
         return logits
 
 
-class Digits:
+class Digits(FeatureSpace):
     """Grey pictures of 28 x 28 pixels, white on black."""
 
     name = "digits"
     dimensions = 64
+    classes = 10
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        content = WEIGHTS.read_bytes()
         self.network = Network()
-        self.network.load_state_dict(load_file(WEIGHTS))
-        frozen(self.network)
+        self.network.load_state_dict(load(content))
+        frozen(self.network).to(dtype)
+        self.dtype = dtype
+        self.identity = f"{hashlib.sha256(content).hexdigest()} {_VERSION} {dtype}"
 
-    def __call__(self, x: Float[Tensor, "n ..."]) -> Float32[Tensor, "n f"]:
+    def unfit(self, spec: DataSpec) -> str:
+        """Its pictures have one size."""
+        fits = spec.kind == "images" and spec.shape == (1, 28, 28)
+        return "" if fits else "grey pictures of 28 x 28 px"
+
+    def __call__(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
         """(N, 1, 28, 28) in [-1, 1] to (N, 64). Raises: UsageError E-METRIC-01 for other shapes."""
         return in_batches(self.network.features, self._prepare(x))
 
-    def logits(self, x: Float[Tensor, "n ..."]) -> Float32[Tensor, "n 10"]:
+    def logits(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n 10"]:
         """Class logits of the same pictures: (N, 10)."""
-        return in_batches(self.network, self._prepare(x))
+        return self.classify(self(x))
 
-    def classify(self, features: Float[Tensor, "n 64"]) -> Float32[Tensor, "n 10"]:
+    def classify(self, features: Float[Tensor, "n 64"]) -> Float[Tensor, "n 10"]:
         """The same logits from features that are there already."""
         with torch.no_grad():
             logits: Tensor = self.network.classes(features)
@@ -71,4 +84,4 @@ class Digits:
         if x.ndim != 4 or x.shape[1:] != (1, 28, 28):
             needed = "grey pictures of shape (N, 1, 28, 28)"
             raise error("E-METRIC-01", metric=self.name, needed=needed, got=f"shape {tuple(x.shape)}")
-        return bytes_of(x.cpu()) / 127.5 - 1
+        return bytes_of(x.cpu()).to(self.dtype) / 127.5 - 1

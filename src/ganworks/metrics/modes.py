@@ -1,5 +1,6 @@
 """Which modes of a known mixture a sample reaches, and how well it fills them."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from ganworks.errors import error
 from ganworks.metrics.inputs import Samples, rows
-from ganworks.metrics.interval import sums_without_each
+from ganworks.metrics.interval import Estimate, of_sums, share, sums_of_groups
 from ganworks.theory import Density, Mixture
 
 _REACH = 3.0
@@ -37,12 +38,15 @@ def mode_coverage(points: Samples, density: Density) -> ModeCoverage:
         density: A mixture of round normals, such as `ring()` and `grid()`.
     Raises: UsageError E-METRIC-01 (no points, another D), E-METRIC-02 (not finite), E-THEORY-01 (no such modes).
     """
-    values = {name: float(value[0]) for name, value in replicates(density, points).items()}
-    return ModeCoverage(int(values["modes"]), values["high_quality"], values["reverse_kl"], values["std_ratio"])
+    values = {name: found.value for name, found in estimates(density, points).items()}
+    return ModeCoverage(round(values["modes"]), values["high_quality"], values["reverse_kl"], values["std_ratio"])
 
 
-def replicates(density: Density, points: Samples, groups: int = 0) -> dict[str, Float64[Tensor, " g"]]:
-    """The four numbers on all points and without each group: (G + 1,) each."""
+def estimates(density: Density, points: Samples, groups: int = 0) -> dict[str, Estimate]:
+    """The four numbers.
+
+    With no high-quality sample the reverse KL and the std ratio have no error.
+    """
     samples = rows("mode_coverage", "points", points, least=2 if groups else 1)
     if not isinstance(density, Mixture) or samples.shape[1] != density.dimensions:
         needed = f"a mixture on the {samples.shape[1]} coordinates of the points"
@@ -51,30 +55,57 @@ def replicates(density: Density, points: Samples, groups: int = 0) -> dict[str, 
     distance, mode = torch.cdist(samples, density.means, compute_mode="donot_use_mm_for_euclid_dist").min(1)
     offset = distance / density.stds[mode]
     good = (offset <= _REACH).double()
-    counts = sums_without_each(good, mode, len(density.weights), groups)
-    squares = sums_without_each(good * offset.square(), mode, len(density.weights), groups)
-    totals = sums_without_each(torch.ones_like(good), mode, len(density.weights), groups)
-    return _numbers(counts, squares.sum(1), totals.sum(1), density)
+    counts = sums_of_groups(good, mode, len(density.weights), groups)
+    near = offset.where(good > 0, 0)  # of others the square may overflow
+    squares = sums_of_groups(near.square(), torch.zeros_like(mode), 1, groups)
+    perfect = density.dimensions * _perfect_square(density.dimensions)
 
+    def width(sums: Tensor) -> Tensor:
+        return (sums[:, 0] / (perfect * sums[:, 1].clamp(min=1))).clamp(min=0).sqrt()
 
-def _numbers(counts: Tensor, squares: Tensor, totals: Tensor, density: Mixture) -> dict[str, Tensor]:
-    """From the counts of each mode (R, K), the squared offsets in std (R,) and the number of points (R,)."""
-    good = counts.sum(1)
-    perfect = good.clamp(min=1) * density.dimensions * _perfect_square(density.dimensions)
-    return {
-        "modes": (counts > 0).sum(1).double(),
-        "high_quality": good / totals,
-        "reverse_kl": reverse_kl(counts, density.weights),
-        "std_ratio": (squares / perfect).clamp(min=0).sqrt(),
+    found = {
+        "modes": _modes(counts),
+        "high_quality": share(float(good.mean()), len(good)),
+        "reverse_kl": estimated_kl(counts, lambda sums: (sums, density.weights)),
+        "std_ratio": of_sums(torch.cat((squares, counts.sum(1, keepdim=True)), 1), width),
     }
+    if not good.any():
+        found |= {name: Estimate(found[name].value) for name in ("reverse_kl", "std_ratio")}
+    return found
 
 
-def reverse_kl(counts: Float64[Tensor, "r k"], weights: Float64[Tensor, " k"]) -> Float64[Tensor, " r"]:
+def _modes(counts: Float64[Tensor, "g k"]) -> Estimate:
+    """How many modes are reached; a mode that was not may have been missed by chance.
+
+    Each of the u missing modes is reached by other samples with some probability q, which adds u q to the true value
+    and u q (1 - q) to its variance.
+    """
+    found = of_sums(counts, lambda sums: (sums > 0.5).sum(1).double())
+    missing = counts.shape[1] - found.value
+    return found._replace(slope=1.0, bend=-1 / missing) if missing else found
+
+
+def estimated_kl(sums: Tensor, split: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Estimate:
+    """A reverse KL. Where all samples are in one mode its error is what one sample elsewhere would change.
+
+    Args:
+        sums: (G, ...), for each group.
+        split: Gives the counts and the weights, as in `reverse_kl`, for rows of sums.
+    """
+    found = of_sums(sums, lambda rows: reverse_kl(*split(rows)), squared=True)
+    counts, weights = split(sums.sum(0, keepdim=True))
+    if found.error != 0 or len(counts[0]) == 1:
+        return found
+    elsewhere = torch.nn.functional.one_hot(counts[0].argmin(), len(counts[0]))
+    return found._replace(error=abs(float(reverse_kl(counts + elsewhere, weights)) - found.value))
+
+
+def reverse_kl(counts: Float64[Tensor, "r k"], weights: Float64[Tensor, "... k"]) -> Float64[Tensor, " r"]:
     """KL(counts/sum || weights) of each row, in nats; its largest possible value where a row is empty."""
     total = counts.sum(1, keepdim=True)
     shares = counts / total.clamp(min=1)
     values = (torch.xlogy(shares, shares) - torch.xlogy(shares, weights)).sum(1).clamp(min=0)
-    return torch.where(total[:, 0] > 0, values, -weights.min().log())
+    return torch.where(total[:, 0] > 0, values, -weights.amin(-1).log())
 
 
 def _perfect_square(dimensions: int) -> float:

@@ -5,14 +5,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from torch import Tensor
-
 from ganworks.errors import error
-from ganworks.metrics import classes, frechet, kernel, modes, neighbours
+from ganworks.metrics import (
+    bins,
+    birthday,
+    classes,
+    classifier_score,
+    copies,
+    frechet,
+    kernel,
+    modes,
+    neighbours,
+    sliced,
+)
 from ganworks.metrics.inputs import Samples
-from ganworks.metrics.interval import GROUPS, interval
+from ganworks.metrics.interval import GROUPS, Estimate, Interval, interval
+from ganworks.metrics.moments import Moments
 from ganworks.registry import suggestion
-from ganworks.theory import Density
+from ganworks.theory import Density, Mixture
 
 
 @dataclass(frozen=True)
@@ -22,8 +32,9 @@ class Score:
     metric: str
     feature_space: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+    """None where the samples tell nothing about their own spread."""
     level: float
     """The share of intervals from `low` to `high` that hold the value of endless repetition."""
     samples: int
@@ -40,29 +51,45 @@ class Score:
 
 @dataclass(frozen=True)
 class _Metric:
-    family: Callable[..., dict[str, Tensor]]
-    """The function that gives the replicates of this metric and of those that share its work."""
+    family: Callable[..., dict[str, Estimate]]
+    """The function that gives the estimates of this metric and of those that share its work."""
     least: float = 0.0
     most: float = math.inf
     """What the metric can reach; intervals end there."""
 
 
 _METRICS = {
-    "frechet_distance": _Metric(frechet.replicates),
-    "kernel_distance": _Metric(kernel.replicates, least=-math.inf),
-    "precision": _Metric(neighbours.replicates, most=1.0),
-    "recall": _Metric(neighbours.replicates, most=1.0),
-    "density": _Metric(neighbours.replicates),
-    "coverage": _Metric(neighbours.replicates, most=1.0),
-    "modes": _Metric(modes.replicates),
-    "high_quality": _Metric(modes.replicates, most=1.0),
-    "reverse_kl": _Metric(modes.replicates),
-    "std_ratio": _Metric(modes.replicates),
-    "class_kl": _Metric(classes.replicates),
+    "frechet_distance": _Metric(frechet.estimates),
+    "frechet_extrapolated": _Metric(frechet.estimates, least=-math.inf),
+    "kernel_distance": _Metric(kernel.estimates, least=-math.inf),
+    "precision": _Metric(neighbours.estimates, most=1.0),
+    "recall": _Metric(neighbours.estimates, most=1.0),
+    "density": _Metric(neighbours.estimates),
+    "coverage": _Metric(neighbours.estimates, most=1.0),
+    "modes": _Metric(modes.estimates),
+    "high_quality": _Metric(modes.estimates, most=1.0),
+    "reverse_kl": _Metric(modes.estimates),
+    "std_ratio": _Metric(modes.estimates),
+    "class_kl": _Metric(classes.estimates),
+    "inception_score": _Metric(classifier_score.estimates, least=1.0),
+    "sliced_wasserstein": _Metric(sliced.estimates),
+    "memorization": _Metric(copies.estimates),
+    "different_bins": _Metric(bins.estimates, most=1.0),
+    "birthday_support": _Metric(birthday.estimates, least=1.0),
 }
 
 
-_OPTIONS = {neighbours.replicates: ("k",), kernel.replicates: ("estimator",)}
+_OPTIONS = {
+    neighbours.estimates: ("k",),
+    kernel.estimates: ("estimator",),
+    classifier_score.estimates: ("splits",),
+    sliced.estimates: ("directions", "seed"),
+    copies.estimates: ("held_out",),
+    bins.estimates: ("bins", "seed"),
+    birthday.estimates: ("threshold",),
+}
+_NAMED = (neighbours.estimates, frechet.estimates)
+"""Families that compute less when told which of their metrics are wanted."""
 
 
 def names() -> list[str]:
@@ -72,11 +99,11 @@ def names() -> list[str]:
 
 def score(
     name: str,
-    real: Samples | Density,
-    fake: Samples,
+    real: Samples | Moments | Density,
+    fake: Samples | Moments,
     level: float = 0.95,
     *,
-    floor: Samples | None = None,
+    floor: Samples | Moments | None = None,
     feature_space: str = "points",
     groups: int = GROUPS,
     **options: object,
@@ -87,9 +114,9 @@ def score(
 
 def scores(
     names: Sequence[str],
-    real: Samples | Density,
-    fake: Samples,
-    floor: Samples | None = None,
+    real: Samples | Moments | Density,
+    fake: Samples | Moments,
+    floor: Samples | Moments | None = None,
     *,
     level: float = 0.95,
     feature_space: str = "points",
@@ -102,7 +129,7 @@ def scores(
         names: Of `names()`. Those of one call take the same kind of `real`.
         real: (N, D) features of real data; logits for `class_kl`; the density for `modes`, `high_quality`,
             `reverse_kl` and `std_ratio`.
-        fake: (M, D) features, logits or points to be scored.
+        fake: (M, D) features, logits or points to be scored. For the Fréchet distance also `Moments`, as for `real`.
         floor: (L, D), a second set of real data; its value becomes `real` of each score.
         level: Of the intervals, between 0 and 1.
         feature_space: What the features are called in the result.
@@ -119,21 +146,29 @@ def scores(
     result: dict[str, Score] = {}
     for family, wanted in families.items():
         chosen: dict[str, object] = {name: options[name] for name in _OPTIONS.get(family, ()) if name in options}
-        if family is neighbours.replicates:
+        if family in _NAMED:
             chosen["names"] = tuple(wanted)
-        replicates = family(real, fake, groups=used, **chosen)
+        found = family(real, fake, groups=used, **chosen)
         floors = {} if floor is None else family(real, floor, **chosen)
         for name in wanted:
-            value, (low, high) = float(replicates[name][0]), interval(replicates[name], level)
-            low, high = max(low, _METRICS[name].least), min(high, _METRICS[name].most)
-            beside = float(floors[name][0]) if floors else None
+            low, high = _within(interval(found[name], level), name, real)
+            beside = floors[name].value if floors else None
+            value = found[name].value
             result[name] = Score(name, feature_space, value, low, high, level, len(fake), reference, beside)
     return [result[name] for name in names]
 
 
-def _families(names: Sequence[str], options: dict[str, object]) -> dict[Callable[..., dict[str, Tensor]], list[str]]:
+def _within(found: Interval, name: str, real: object) -> tuple[float | None, float | None]:
+    """The bounds of an interval that ends where the metric does; none for one without bounds."""
+    if math.isinf(found.high):
+        return None, None
+    most = len(real.weights) if name == "modes" and isinstance(real, Mixture) else _METRICS[name].most
+    return max(found.low, _METRICS[name].least), min(found.high, most)
+
+
+def _families(names: Sequence[str], options: dict[str, object]) -> dict[Callable[..., dict[str, Estimate]], list[str]]:
     """The names of each family, in order; unknown names and options are refused."""
-    families: dict[Callable[..., dict[str, Tensor]], list[str]] = {}
+    families: dict[Callable[..., dict[str, Estimate]], list[str]] = {}
     for name in names:
         if name not in _METRICS:
             raise error("E-NAME-05", name=name, details=suggestion(name, _METRICS))
