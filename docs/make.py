@@ -1,4 +1,4 @@
-"""The pages that are made and not written: errors.md from the table of errors, two others from the results.
+"""The pages that are made and not written: errors.md from the table of errors, the others from what was measured.
 
 python -m docs.make
 """
@@ -15,6 +15,7 @@ from ganworks.errors import TABLE
 
 DOCS = Path(__file__).parent
 RESULTS = (ROOT / "experiments" / "results", ROOT / "benchmarks" / "results")
+GOLDEN = ROOT / "tests" / "golden" / "metrics.json"
 _EXITS = {
     2: "usage or settings",
     3: "data",
@@ -63,6 +64,28 @@ too. What each system and each remedy is stands on [its page](README.md) and in 
 - **std ratio**: how wide the modes are; 1 is right. Below it a system has bought quality with narrow modes.
 
 Read the four together, and beside the floor. They are medians over the seeds, except for the modes.
+"""
+
+
+_PRECISION = """\
+# Precision
+
+*Made by `python -m docs.make` from `tests/golden/metrics.json`, which `make crosscheck` writes. Do not edit.*
+
+Our metrics beside other people's on the same matrices. `make crosscheck` installs theirs in an environment of their
+own, makes the matrices there and here from one seed, and fails where two numbers of one definition differ by more than
+1e-6 of the number. The tests hold ours to the same file, on all but the largest matrices. What the calls cost stands in
+[evidence.md](evidence.md); what the metrics are, in [metrics.md](metrics.md).
+"""
+_SMALL_PRINT = """\
+`mpmath` computes the Fréchet distance with 40 digits. With no more samples than numbers a sample (40 x 40 x 64 and
+64 x 64 x 64) covariances are singular, and roots of rounding show. `rank_test_p` is the p-value of `memorization`,
+`student_quantile` what intervals are made with. `torchmetrics, inner windows` is made from torchmetrics' maps, without
+the windows that reach over the border.
+"""
+_NOT_OURS = """\
+Here the difference says nothing about precision: it is what another definition makes. Numbers from there cannot be
+compared with ours, nor with each other.
 """
 
 
@@ -235,7 +258,46 @@ def _cell(arms: list[dict[str, Any]]) -> str:
     return f"{modes}<br>{' · '.join(others)}"
 
 
-PAGES = {"errors.md": errors_page, "evidence.md": evidence_page, "classics.md": classics_page}
+def precision_page() -> str:
+    """How near our metrics are to the peers', by number and peer."""
+    golden = json.loads(GOLDEN.read_text())
+    how = {(each["name"], each["peer"]): each["how"] for each in golden["differs"]}
+    cases: dict[tuple[str, str], list[tuple[float, str]]] = {}
+    for entry in golden["entries"]:
+        off = abs(entry["ours"] - entry["value"]) / (abs(entry["value"]) or 1)
+        at = " x ".join(number(each) for each in entry["shape"])
+        cases.setdefault((entry["name"], entry["peer"]), []).append((off, at))
+    same = [(key, found) for key, found in cases.items() if key not in how]
+    other = [(key, found) for key, found in cases.items() if key in how]
+    lines = [*_PRECISION.splitlines(), "", "## Where the definition is the same", ""]
+    rows = [(f"`{name}`", peer, len(found), *_worst(found)) for (name, peer), found in same]
+    lines += table(("number", "peer", "cases", "largest relative difference", "at"), rows)
+    lines += ["", *_SMALL_PRINT.splitlines()]
+    lines += ["", "## Where it is another", "", *_NOT_OURS.splitlines(), ""]
+    rows = [(f"`{key[0]}`", key[1], how[key], f"{max(found)[0]:.0e}") for key, found in other]
+    lines += table(("number", "peer", "what the peer does", "difference up to"), rows)
+    shapes = dict.fromkeys(tuple(e["shape"]) for e in golden["entries"] if e["metric"] == "frechet_distance")
+    lines += ["", "## The cases", "", "Features are real rows x fake rows x numbers a row:"]
+    lines += [", ".join(" x ".join(number(each) for each in shape) for shape in shapes) + "."]
+    versions = ", ".join(f"{name} {version}" for name, version in golden["versions"].items())
+    lines += ["", f"- {golden['date'][:10]}, {golden['processor']}, `{golden['command']}`, seed {golden['seed']}"]
+    lines += [f"- peers: {versions}"]
+    lines += [f"- ours: {', '.join(f'{name} {version}' for name, version in golden['ours'].items())}"]
+    return "\n".join(lines) + "\n"
+
+
+def _worst(found: list[tuple[float, str]]) -> tuple[str, str]:
+    """The largest difference and where it is."""
+    off, at = max(found)
+    return (f"{off:.0e}", at) if off else ("0", "")
+
+
+PAGES = {
+    "errors.md": errors_page,
+    "evidence.md": evidence_page,
+    "classics.md": classics_page,
+    "precision.md": precision_page,
+}
 
 
 def main(folder: Path = DOCS) -> int:
