@@ -41,6 +41,8 @@ class Result:
     signal: int | None = None
     verdicts: list[Any] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    found: Mapping[str, float] = field(default_factory=dict)
+    """What the probes found at the last step."""
     next: list[str] = field(default_factory=list)
 
 
@@ -194,7 +196,8 @@ def _play(
 
     with logging(log, run, engine.step) as logs:
         pace = plan.pace(session.run, session.run.steps)
-        loop = Loop(engine, run, pace, draw, [*watchers, *logs], seconds, session.settings)
+        told: list[Watcher] = [*watchers, *logs]
+        loop = Loop(engine, run, pace, draw, told, seconds, session.settings, session.probes())
 
         def note(text: str) -> None:
             run.log(text)
@@ -223,6 +226,7 @@ def _play(
         grid=loop.grid,
         signal=loop.signals.caught,
         notes=notes,
+        found=loop.found if stopped == "steps" else {},
         next=_next(session, run.path, engine.step, stopped),
     )
 
@@ -230,7 +234,7 @@ def _play(
 def _scores(session: Session, loop: Loop) -> list[Score]:
     assert session.data is not None
     count = scoring.usual_samples(session.data.spec, quick=loop.seconds < QUICK)
-    return scoring.evaluate(session.model.sample, session.data, count, trained_on=True, tell=loop.tell)
+    return scoring.evaluate(session.model.parts, session.data, count, trained_on=True, tell=loop.tell)
 
 
 def _next(session: Session, run: Path, step: int, stopped: Stopped) -> list[str]:

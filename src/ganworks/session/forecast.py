@@ -1,6 +1,7 @@
 """What a training will be and what it will cost, before it begins: it is played for twenty steps and thrown away."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +83,12 @@ def forecast(order: Order, watchers: Sequence[Watcher] = ()) -> Plan:
         assert data is not None
         with session.enough_memory(lambda: "a step", again):
             seconds, record = _played(engine, threads)
+            found = {name: value for probe in session.probes() for name, value in probe(engine.step).items()}
             first, state = _saved(engine)
             grid = len(pictures.png(session.picture() if data.spec.kind == "points" else _real_grid(data)))
             count = scoring.usual_samples(data.spec, quick=seconds < QUICK)
-            scores = scoring.evaluate(session.model.sample, data, count, trained_on=True, tell=teller(watchers))
+            draw = session.model.parts
+            scores = scoring.evaluate(draw, data, count, trained_on=True, keep=False, tell=teller(watchers))
         texts = {
             "config.toml": dump(session.run, engine.system.settings),
             "environment.json": json.dumps(surroundings(threads), indent=1) + "\n",
@@ -112,7 +115,7 @@ def forecast(order: Order, watchers: Sequence[Watcher] = ()) -> Plan:
             memory_bytes=mark.height,
             seconds=seconds,
             files={name: len(text.encode()) for name, text in texts.items()}
-            | _written(engine.steps, pace, record, grid, first, state),
+            | _written(engine.steps, pace, (record, len(json.dumps(found)) if found else 0), grid, first, state),
             run=order.run or next_free(Path("runs"), name),
             notes=[session.headline(again), *data.note, *session.notes],
             command=again(),
@@ -149,17 +152,29 @@ def _real_grid(data: DataSet) -> Any:
     return pictures.grid(data.rows(torch.arange(min(64, len(data))))["x"], columns=8)
 
 
-def _written(steps: int, pace: Pace, record: int, grid: int, first: int, state: int) -> dict[str, int]:
-    """Bytes of what the loop writes, by name."""
-    records = steps // pace.record + (pace.record > 1) + (steps % pace.record > 0 and steps > 1)
+def _written(steps: int, pace: Pace, record: tuple[int, int], grid: int, first: int, state: int) -> dict[str, int]:
+    """Bytes of what the loop writes, by name.
+
+    Args:
+        record: Bytes of a record, and what probes add to one; 0 where there are none.
+    """
+    line, more = record
+    probed = steps // pace.sample + (steps % pace.sample > 0) if more else 0
     grids = -(-steps // pace.sample)
     later = min(-(-steps // pace.checkpoint), _KEPT)
     saved = later * state + (first if later < _KEPT else 0)
     return {
-        "metrics.jsonl": records * record,
+        "metrics.jsonl": _lines(steps, pace, probes=bool(more)) * line + probed * more,
         f"samples/ ({grids})": grids * grid,
         f"checkpoints/ ({_KEPT} kept)": saved,
     }
+
+
+def _lines(steps: int, pace: Pace, *, probes: bool) -> int:
+    """Records: at the first and the last step, at every so many, and where probes look."""
+    others = steps // pace.sample - steps // math.lcm(pace.record, pace.sample) if probes else 0
+    every = (pace.record, pace.sample) if probes else (pace.record,)
+    return steps // pace.record + others + sum(all(end % each for each in every) for end in {1, steps})
 
 
 def _told(data: DataSet) -> dict[str, Any]:

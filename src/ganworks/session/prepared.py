@@ -16,20 +16,21 @@ from ganworks.data.spec import DataSpec
 from ganworks.errors import DataError, GanworksError, TrainingError, UsageError, error
 from ganworks.game import Rows, System
 from ganworks.objective import loss_of
+from ganworks.optimum import Distance
 from ganworks.plan import batch
 from ganworks.plan.trial import Blank, price
 from ganworks.random import key
 from ganworks.session.order import is_named
 from ganworks.session.origin import Origin
+from ganworks.session.scene import POINTS, Scene
 from ganworks.settings import GameSettings, RunSettings, build
 from ganworks.training.building import laid_out
 from ganworks.training.engine import Engine
-from ganworks.training.loop import Watcher
+from ganworks.training.loop import Probe, Watcher
 
 _GRID = 64
 _ROWS, _COLUMNS = 8, 16
 """The grid of a system that takes labels: a column for each class, as far as they fit."""
-_REAL_POINTS = 2_500
 _MEASURED = 1_000
 """Horizon of an engine that is built to be measured and thrown away."""
 
@@ -72,6 +73,7 @@ class Session:
         self._measure_batch, self._size_chosen = measure_batch, False
         self._chosen: dict[str, Any] = {}
         self._model: model.Model | None = None
+        self._scene: Scene | None = None
 
     def _judged(self, where: str) -> GameSettings:
         """The settings as they are before the data is known, which may want others than the paper's.
@@ -108,7 +110,7 @@ class Session:
         self._size_chosen = square and not self.run.size
         chosen = {"system": self.made.name} | ({"size": spec.shape[1]} if square else {})
         self.run = self.run.model_copy(update=chosen)
-        self.data = opened
+        self.data, self._scene = opened, None
         return opened
 
     def _read(self, data: Any, held_out: Any, tell: Watcher | None) -> DataSet:
@@ -244,17 +246,24 @@ class Session:
             return line
         return f"{line}, because {choice.why}; {choice.but}: {again(system=choice.runner_up)}"
 
+    def probes(self) -> list[Probe]:
+        """What is measured now and then during a training on these data."""
+        assert self.data is not None
+        assert self.engine is not None
+        density = self.data.density
+        return [] if density is None or density.dimensions > 2 else [Distance(self.engine, density)]
+
     def picture(self) -> NDArray[Any]:
         """A sample grid. The latents are always the same, so that grids can be compared.
 
-        Where the system takes labels, pictures have a column for each class and points a colour.
+        Where the system takes labels, pictures have a column for each class and points a colour. Beside points of one
+        or two dimensions stands what D says of them.
         """
         assert self.data is not None
         if self.data.spec.kind == "points":
-            real = self.data.rows(torch.arange(min(_REAL_POINTS, len(self.data))))["x"]
-            limits = pictures.limits_of(real)
-            drawn = self.model.draw(_REAL_POINTS)
-            return pictures.points_picture(drawn["x"], real, limits=limits, label=drawn.get("label"))
+            assert self.engine is not None
+            self._scene = self._scene or Scene(self.data)
+            return self._scene.picture(self.engine.system, self.model.draw(POINTS))
         if "label" in self.made.conditions:
             classes = torch.tensor(self.data.spec.class_weights).nonzero()[:_COLUMNS, 0]
             label = classes.repeat(_ROWS)

@@ -10,7 +10,7 @@ from ganworks.game import System
 from ganworks.random import Streams
 from ganworks.settings import AverageSettings
 
-_CHUNK = 32
+CHUNK = 32
 """Rows of one call of `generate`. Fixed: kernels round differently for other sizes."""
 _STATISTICS_BATCHES = 16
 
@@ -87,7 +87,7 @@ def _measure_statistics(system: System, seed: int) -> None:
         norm.momentum = None  # a plain mean over the batches
         norm.train()
     for chunk in range(_STATISTICS_BATCHES):
-        _generate(system, Streams((seed, "statistics"), _CHUNK).at(chunk))
+        _generate(system, Streams((seed, "statistics"), CHUNK).at(chunk))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
@@ -103,29 +103,35 @@ def _generate(system: System, random: Streams, **given: Tensor) -> dict[str, Ten
     try:
         torch.default_generator.manual_seed(random.key())
         with torch.no_grad():
-            return dict(system.generate(_CHUNK, random, **given))
+            return dict(system.generate(CHUNK, random, **given))
     finally:
         torch.default_generator.set_state(before)
 
 
 def sample(
-    system: System, count: int, seed: int, done: Callable[[int], None] = lambda rows: None, **given: Tensor
+    system: System,
+    count: int,
+    seed: int,
+    done: Callable[[int], None] = lambda rows: None,
+    start: int = 0,
+    **given: Tensor,
 ) -> dict[str, Tensor]:
     """`count` samples of a system in eval mode; sample i depends on the seed and on i, to the bit, for any count.
 
     Args:
         system: As `for_sampling` returns it.
         done: Called after each chunk with the rows that are there.
+        start: Leave out so many of them at the beginning, a multiple of `CHUNK`.
         given: Conditions, one row a sample, such as `label` (count,).
     """
     chunks = []
-    for chunk in range(-(-count // _CHUNK)):
-        rows = {name: _padded(values[chunk * _CHUNK : (chunk + 1) * _CHUNK]) for name, values in given.items()}
-        chunks.append(_generate(system, Streams((seed, "sample"), _CHUNK).at(chunk), **rows))
-        done(min(count, (chunk + 1) * _CHUNK))
-    return {name: torch.cat([chunk[name] for chunk in chunks])[:count] for name in chunks[0]} if chunks else {}
+    for chunk in range(start // CHUNK, -(-count // CHUNK)):
+        rows = {name: _padded(values[chunk * CHUNK : (chunk + 1) * CHUNK]) for name, values in given.items()}
+        chunks.append(_generate(system, Streams((seed, "sample"), CHUNK).at(chunk), **rows))
+        done(min(count, (chunk + 1) * CHUNK))
+    return {name: torch.cat([chunk[name] for chunk in chunks])[: count - start] for name in chunks[0]} if chunks else {}
 
 
 def _padded(rows: Tensor) -> Tensor:
-    missing = _CHUNK - len(rows)
+    missing = CHUNK - len(rows)
     return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing else rows

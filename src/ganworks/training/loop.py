@@ -1,6 +1,7 @@
 """The loop: rounds, records, samples and saves at fixed steps, until the run is done or somebody stops it."""
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -21,6 +22,8 @@ from ganworks.training.folder import RunFolder
 
 Stopped = Literal["steps", "patience", "request", "signal", "failed"]
 Watcher = Tell
+Probe = Callable[[int], Mapping[str, float]]
+"""A measurement that costs something: from a step to numbers by name. It leaves no trace in engine or randomness."""
 _PAUSE = 0.2
 
 
@@ -76,6 +79,8 @@ class Loop:
         pace: When to record, sample and save.
         draw: Writes a sample grid to a path, without touching the engine or its randomness.
         watchers: Called with every record; one that fails is named in the log and not called again.
+        probes: Called at the steps of a sample grid and at the last one; what they find stands in that step's record.
+            One that fails is named in the log and not called again. Their time is no training time.
         seconds: Training time that earlier parts of this run took: CPU seconds ÷ threads, as `--time` counts it.
         settings: Of the run; every checkpoint keeps them.
     """
@@ -89,9 +94,12 @@ class Loop:
         watchers: Sequence[Watcher] = (),
         seconds: float = 0.0,
         settings: Mapping[str, Any] | None = None,
+        probes: Sequence[Probe] = (),
     ) -> None:
         self.engine, self.run, self.pace, self.draw, self.settings = engine, run, pace, draw, settings
-        self.watchers = list(watchers)
+        self.watchers, self.probes = list(watchers), list(probes)
+        self.found: dict[str, float] = {}
+        """What the probes found last."""
         self.signals = Signals()
         self.grid: Path | None = None
         self.seconds = seconds
@@ -118,8 +126,20 @@ class Loop:
                 watcher(values)
             except Exception as caught:
                 self.watchers.remove(watcher)
-                name = getattr(watcher, "__qualname__", type(watcher).__qualname__)
-                self.run.log(f"the watcher {name} failed and is not called again: {type(caught).__name__}: {caught}")
+                self.run.log(f"the watcher {_failed(watcher, caught)}")
+
+    def _probed(self) -> dict[str, float]:
+        """What the probes find at this step. What is not finite is left out: JSON has no such numbers."""
+        self.found = {}
+        for probe in list(self.probes):
+            try:
+                numbers = {name: float(value) for name, value in probe(self.engine.step).items()}
+            except Exception as caught:
+                self.probes.remove(probe)
+                self.run.log(f"the probe {_failed(probe, caught)}")
+            else:
+                self.found |= {name: value for name, value in numbers.items() if math.isfinite(value)}
+        return self.found
 
     def _rounds(self, until: int) -> Stopped:
         engine, pace = self.engine, self.pace
@@ -128,8 +148,9 @@ class Loop:
             terms = self._round()
             self.seconds += (time.process_time() - begun) / self._threads
             step = engine.step
-            if step % pace.record == 0 or step in (1, until):
-                self._record(terms, until)
+            probing = bool(self.probes) and (step % pace.sample == 0 or step == until)
+            if step % pace.record == 0 or step in (1, until) or probing:
+                self._record(terms, self._probed() if probing else {}, until)
                 if self._asked_to_stop() and step < until:
                     return "request"
             if step % pace.sample == 0 and step < until:
@@ -148,12 +169,13 @@ class Loop:
                 self.run.log(f"step {self.engine.step + 1} failed: {caught}")
             raise
 
-    def _record(self, terms: Mapping[str, Tensor], until: int) -> None:
+    def _record(self, terms: Mapping[str, Tensor], found: Mapping[str, float], until: int) -> None:
         engine = self.engine
         names = list(terms)
         values = torch.stack([terms[name].float() for name in names]).tolist() if names else []
         rates = {f"{player}.lr": engine.lr(player, done=True) for player in engine.players}
         record = {"step": engine.step, **dict(zip(names, values, strict=True)), **rates}
+        record |= {name: value for name, value in found.items() if name not in record}
         self.run.record({**record, "seconds": round(self.seconds, 3)})
         told = {"steps": until, "seconds": self.seconds, "batch": engine.system.settings.batch}
         self.tell({**record, **told})
@@ -177,3 +199,9 @@ class Loop:
             self.run.sync_records()
             checkpoint.save(self.run.checkpoints, self.engine.step, until, self.engine.state(), self.settings)
         self._saved = self.engine.step
+
+
+def _failed(asked: object, caught: Exception) -> str:
+    """Who failed, and how."""
+    name = getattr(asked, "__qualname__", type(asked).__qualname__)
+    return f"{name} failed and is not called again: {type(caught).__name__}: {caught}"

@@ -13,9 +13,14 @@ _LETTERS = 14
 _INK, _PAPER = (0, 0, 0), (255, 255, 255)
 
 
+def letters(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font, in the size that is asked for where it has sizes."""
+    return ImageFont.load_default(size) if features.check_module("freetype2") else ImageFont.load_default()
+
+
 def beside(pictures: Sequence[UInt8[np.ndarray, "_ _ _"]], names: Sequence[str]) -> UInt8[np.ndarray, "rows columns 3"]:
     """Pictures from left to right on white, grey or colour, tops in line, with their names above."""
-    font = ImageFont.load_default(_LETTERS) if features.check_module("freetype2") else ImageFont.load_default()
+    font = letters(_LETTERS)
     shown = [_enlarged(_color(picture)) for picture in pictures]
     words = ["".join(letter if letter.isprintable() else "?" for letter in name) for name in names]
     boxes = [font.getbbox(word) for word in words]
