@@ -19,6 +19,9 @@ def checked(function: Any) -> Any:
     return _checked(function)
 
 
+# Nobody's cache is read or written, unless a test makes one.
+os.environ["GANWORKS_CACHE"] = "off"
+
 # Before the first import of ganworks: from here on shapes and types of every call are checked.
 install_import_hook("ganworks", "conftest.checked")
 

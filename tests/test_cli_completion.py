@@ -85,7 +85,7 @@ def test_runs_folders_and_files(place: Path) -> None:
 
 def test_words_of_options(place: Path) -> None:
     assert offered("sample", "model", "--format", "") == ["files", "npz"]
-    assert offered("eval", "model", "--metrics", "recall,fre") == ["recall,frechet_distance"]
+    assert offered("eval", "model", "--metrics", "recall,frechet_d") == ["recall,frechet_distance"]
     assert offered("eval", "model", "--space", "eff") == ["effnet-lite0"]
     assert offered("train", "--steps", "") == []
     assert offered("doctor", "") == []

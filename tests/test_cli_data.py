@@ -111,7 +111,7 @@ def test_usage(tokens: list[str], words: str, capsys: pytest.CaptureFixture[str]
 
 def test_list_says_what_comes_with_it(capsys: pytest.CaptureFixture[str]) -> None:
     found = {row["name"]: row for row in as_json(capsys, "data", "list")}
-    assert set(found) >= {"ring", "grid", "swissroll", "digits"}
+    assert set(found) >= {"ring", "grid", "swissroll", "bimodal", "digits"}
     for name in ("ring", "digits"):
         opened = data.open(name)
         assert found[name]["rows"] == len(opened)

@@ -226,3 +226,11 @@ def test_a_console_without_utf_8_is_a_note(encoding: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert "level='note'" in done.stdout
     assert "PYTHONUTF8=1" in done.stdout
+
+
+def test_the_feature_cache_is_told_without_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [each.found for each in checkup.kept()] == ["off"]
+    monkeypatch.setenv("GANWORKS_CACHE", str(tmp_path))
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features" / ("0" * 64)).write_bytes(bytes(50 << 20))
+    assert [each.found for each in checkup.kept()] == ["0.05 GB of at most 2 GB, where GANWORKS_CACHE says"]

@@ -45,7 +45,9 @@ def record(step: int, steps: int = 1000) -> dict[str, object]:
         "discriminator.adversarial": 0.5,
         "discriminator.r1": 0.25,
         "generator.adversarial": 2.0,
+        "discriminator.lr": 9.0,
         "generator.lr": 9.0,
+        "optimum.jsd": 0.5,
         "seconds": 7.0,
         "batch": 32,
     }

@@ -1,6 +1,7 @@
 """The end of a run in words."""
 
 from ganworks.cli.report import how_far
+from ganworks.cli.scores import from_the_optimum
 
 
 def score(metric, value, real):
@@ -15,3 +16,9 @@ def test_the_summary_says_how_far_the_samples_are_from_real_data():
 def test_without_a_floor_it_says_nothing():
     assert how_far([score("recall", 0.45, None)]) == ""
     assert how_far([]) == ""
+
+
+def test_the_distance_to_a_known_density_in_a_sentence():
+    found = {"optimum.jsd": 0.0123, "optimum.jsd_floor": 0.004}
+    assert from_the_optimum(found) == "JSD to the data 0.012, real draws 0.004"
+    assert from_the_optimum({}) == ""

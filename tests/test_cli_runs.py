@@ -33,7 +33,14 @@ def a_run(path: Path, log: str = "", records: int = 3, steps: int = 9) -> Path:
     manifest = {"format": 1, "step": 3, "until": steps, "bytes": 5, "sha256": "", "seal": ""}
     (path / "checkpoints/000003/manifest.json").write_text(json.dumps(manifest))
     lines = [
-        {"step": step, "generator.adversarial": 0.5, "generator.consistency": 0.25, "generator.lr": 9.0, "seconds": 7.5}
+        {
+            "step": step,
+            "generator.adversarial": 0.5,
+            "generator.consistency": 0.25,
+            "generator.lr": 9.0,
+            "optimum.jsd": 0.3,
+            "seconds": 7.5,
+        }
         for step in range(1, records + 1)
     ]
     (path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganworks import data
+from ganworks import data, theory
 from ganworks.data import Batch, DataSet, DataSpec
+from ganworks.errors import UsageError
 
 # Labels of MNIST's test file, 0 to 9, and the mean of its pixels as a share of white.
 MNIST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -150,6 +151,50 @@ def test_the_swissroll_is_a_spiral_without_labels() -> None:
     assert radius.min() > 0.25 * math.pi - 0.3
     assert radius.max() < 0.75 * math.pi + 0.3
     assert float(radius.median()) == pytest.approx(0.5 * math.pi, abs=0.02)
+
+
+def test_bimodal_is_a_line_with_two_modes() -> None:
+    d = data.open("bimodal")
+    batch = everything(d)
+    assert d.spec.shape == (1,)
+    assert d.spec.class_weights == pytest.approx((1 / 3, 2 / 3), abs=0.01)
+    modes = [batch["x"][batch["label"] == k] for k in (0, 1)]
+    assert [float(mode.mean()) for mode in modes] == pytest.approx([-2, 1], abs=0.01)
+    assert [float(mode.std()) for mode in modes] == pytest.approx([0.3, 0.6], abs=0.01)
+
+
+def test_a_density_is_data_in_its_own_units_and_standardised_inside() -> None:
+    density = theory.Normal([3.0, -200.0], [1.0, 5.0])
+    d = data.open(density)
+    assert d.density is density
+    assert (d.name, len(d), d.held_out) == ("normal", 100_000, None)
+    assert d.spec.center == pytest.approx((3, -200), abs=0.1)
+    assert d.spec.scale == pytest.approx((1, 5), rel=0.02)
+    assert data.open(theory.Normal([3.0, -200.0], [1.0, 5.0])).spec.fingerprint == d.spec.fingerprint
+    assert data.open(theory.Normal([3.0, -200.0], [1.0, 5.1])).spec.fingerprint != d.spec.fingerprint
+    assert float(d.fresh(5_000, 0)["x"][:, 1].mean()) == pytest.approx(-200, abs=0.5)
+    assert data.open(density, held_out=theory.Normal([0.0, 0.0], 1.0)).held_out is not None
+
+
+class Elsewhere(theory.Density):
+    """Draws points where it says there are none, or of another shape."""
+
+    dimensions = 1
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def _log_prob(self, points: Tensor) -> Tensor:
+        return torch.full((len(points),), -math.inf)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        return torch.zeros(n, self.width)
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_density_that_does_not_fit_its_draws_is_refused(width: int) -> None:
+    with pytest.raises(UsageError, match="training on a density"):
+        data.open(Elsewhere(width))
 
 
 def test_fresh_draws_are_functions_of_the_seed_and_no_rows_of_the_table() -> None:

@@ -283,7 +283,7 @@ def test_a_path_that_is_not_there(path: str, tmp_path: Path, monkeypatch: pytest
         ("swiss-roll", "swissroll"),
         ("digits:10", "digits:0 to digits:9"),
         ("digits:", "digits:0 to digits:9"),
-        ("quantum", "built in: ring, grid, swissroll, digits"),
+        ("quantum", "built in: ring, grid, swissroll, bimodal, digits"),
         ("", "built in"),
         ("a\0b", "built in"),
         ("x" * 5000, "built in"),

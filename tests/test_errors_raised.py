@@ -8,6 +8,7 @@ import resource
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ RAISED |= {
     "E-MODEL-02": lambda here: GAN.load(here.changed(lambda config: config["settings"]["generator"].update(width=5))),
     "E-MODEL-03": lambda here: GAN.load(here.changed(lambda config: config.update(format=99))),
     "E-MODEL-05": lambda here: command(*"train ring --from model --set".split(), *OTHERS),
-    "E-MODEL-20": lambda here: weights.read(here.write("weights.pth", b"not those")),
+    "E-MODEL-20": lambda here: weights.read(here.write("weights.pth", b"not those"), weights.EFFNET),
     "E-TRAIN-01": lambda here: GAN("gan", **SMALL, **{"generator.lr": 1e38}).fit(
         "ring", steps=9, run=here.folder / "b"
     ),
@@ -234,6 +235,22 @@ def _(here: Here) -> object:
 def _(here: Here) -> object:
     here.patch.setattr(features, "find_spec", lambda name: None)
     return features.get("effnet-lite0")
+
+
+def _of_other_packages(*values: str) -> Any:
+    return lambda group: [EntryPoint("theirs", value, group) for value in values]
+
+
+@raises("E-NAME-10")
+def _(here: Here) -> object:
+    here.patch.setattr(features, "entry_points", _of_other_packages("a:Space", "b:Space"))
+    return features.get("theirs")
+
+
+@raises("E-ENV-22")
+def _(here: Here) -> object:
+    here.patch.setattr(features, "entry_points", _of_other_packages("no_such_module:Space"))
+    return features.get("theirs")
 
 
 @raises("E-ENV-21")

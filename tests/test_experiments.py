@@ -20,8 +20,10 @@ from experiments import (
     emoji,
     emoji_folder,
     first_minute,
+    floors,
     forecast,
     grid,
+    likelihood,
     million,
     processes,
     protocol,
@@ -351,6 +353,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ring,
         dirac,
+        floors,
         grid,
         turns,
         ring_table,
@@ -388,3 +391,16 @@ def test_smoke_of_waiting(tmp_path: Path) -> None:
     assert found["floors"]
     assert [bar["value"] for bar in found["bars"] if bar["what"] == "samples that differ"] == [0]
     assert len({arm["samples_sha256"] for arm in (*found["arms"].values(), *found["floors"].values())}) == 1
+
+
+def test_likelihood_is_not_quality_on_few_samples_either(cache: Path, tmp_path: Path) -> None:
+    """What is exact is so at any size: the nats that noise costs, and what a memoriser is worth to points held out."""
+    likelihood.main(["--smoke"], tmp_path)
+    found = json.loads((tmp_path / "likelihood-smoke.json").read_text())
+    assert all(math.isfinite(bar["value"]) for bar in found["bars"])
+    exact = [bar for bar in found["bars"] if "nats lost" in bar["what"]]
+    assert len(exact) == 10
+    assert all(bar["passed"] for bar in exact)
+    drowned = found["arms"]["digits, 99 % noise"]
+    assert drowned["nats_lost"] == pytest.approx(math.log(100), abs=1e-9)
+    assert drowned["precision"] < 0.1 < found["arms"]["digits, kernels of 0.01"]["precision"]

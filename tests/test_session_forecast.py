@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from small_pictures import arrays
 
+from ganworks import plan as plans
 from ganworks.cli.app import main
 from ganworks.errors import UsageError
 from ganworks.session import forecast as forecasts
 from ganworks.session import train
 from ganworks.session.forecast import forecast
 from ganworks.session.order import Order
+from ganworks.settings import RunSettings
 
 SMALL = {"generator.width": 4, "discriminator.width": 4, "latent.size": 4, "batch": 4}
 
@@ -84,7 +86,8 @@ def test_how_much_is_written(steps: int, tmp_path: Path) -> None:
     plan = forecast(Order(data="ring", system="gan", steps=steps, overrides=overrides))
     lines = len((run / "metrics.jsonl").read_text().splitlines())
     assert plan.files["metrics.jsonl"] == pytest.approx((run / "metrics.jsonl").stat().st_size, rel=0.2)
-    assert lines > 0
+    pace = plans.pace(RunSettings.model_validate({"record": {"every": 3}, "sample": {"every": 40}}), steps)
+    assert forecasts._lines(steps, pace, probes=True) == lines
     assert f"samples/ ({len(list((run / 'samples').iterdir()))})" in plan.files
     assert f"checkpoints/ ({len(list((run / 'checkpoints').iterdir()))} kept)" in plan.files
 

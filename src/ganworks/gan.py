@@ -13,6 +13,7 @@ from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import error
 from ganworks.game import System
 from ganworks.metrics.score import Score
+from ganworks.metrics.spaces import FeatureSpace
 from ganworks.session import Result, conduct, resume, train
 from ganworks.session.forecast import Plan, forecast
 from ganworks.session.order import Order
@@ -56,7 +57,7 @@ class GAN:
         """Train from the start.
 
         Args:
-            data: A data set's name, a path, or arrays (N, D) or (N, C, H, W).
+            data: A data set's name, a path, arrays (N, D) or (N, C, H, W), or a density of `ganworks.theory`.
             steps: Rounds; None: what suits the data.
             time: Instead of steps: seconds of training time.
             seed: Every random number follows from it.
@@ -153,18 +154,28 @@ class GAN:
         """
         return self._model.classify(x)
 
-    def score(self, data: Any = None, samples: int | None = None) -> list[Score]:
+    def score(
+        self,
+        data: Any = None,
+        samples: int | None = None,
+        *,
+        metrics: Sequence[str] = (),
+        space: str | FeatureSpace = "",
+    ) -> list[Score]:
         """Scores of samples against data, each with its interval and the floor of real data.
 
         Args:
             data: As in `fit`; None: what it was trained on.
             samples: How many are drawn; None: what suits the data.
+            metrics: Of `metrics.names()`; none: what suits the data.
+            space: Feature space, by its name or as an object of yours; empty: what suits the data.
         """
         given = (self._session.data or self._model.run.data) if data is None else data
         opened = given if isinstance(given, DataSet) else evaluation.data_for(self.spec, given)
         count = samples or scoring.usual_samples(opened.spec, quick=False)
         same = opened.spec.fingerprint == self.spec.fingerprint
-        return scoring.evaluate(self.sample, opened, count, trained_on=same)
+        parts = self._model.parts
+        return scoring.evaluate(parts, opened, count, trained_on=same, metrics=metrics, space=space)
 
     def save(self, folder: str | Path) -> Path:
         """Write config.json, model.safetensors and README.md into a new folder."""

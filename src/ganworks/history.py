@@ -168,11 +168,12 @@ def loss_curves(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
 
 
 def losses(record: Mapping[str, Any]) -> dict[str, float]:
-    """Each player's loss in a record: the sum of its terms."""
+    """Each player's loss in a record: the sum of its terms. Who has a learning rate is a player; probes have none."""
+    players = {name.removesuffix(".lr") for name in record if name.endswith(".lr")}
     totals: dict[str, float] = {}
     for name, value in record.items():
         player, dot, term = name.partition(".")
-        if dot and term != "lr" and _is_number(value):
+        if dot and term != "lr" and _is_number(value) and (player in players or not players):
             totals[player] = totals.get(player, 0.0) + value
     return totals
 

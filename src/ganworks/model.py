@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -18,13 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from ganworks import systems
+from ganworks.data.excerpt import part_of
 from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import UsageError, error
 from ganworks.game import System
 from ganworks.metrics.inputs import Labels
 from ganworks.settings import RunSettings, build, read
 from ganworks.training import building, checkpoint, disk, stored
-from ganworks.training.average import Average, for_sampling, sample
+from ganworks.training.average import CHUNK, Average, for_sampling, sample
 from ganworks.training.folder import RunFolder
 
 FORMAT = 1
@@ -66,8 +67,15 @@ class Model:
         """
         spec = self.system.data
         given = {} if label is None else {"label": labels(self.system, count, label)}
-        drawn = sample(self._still, count, seed, done, **given) or {"x": torch.empty(0, *spec.shape), **given}
+        drawn = sample(self._still, count, seed, done, 0, **given) or {"x": torch.empty(0, *spec.shape), **given}
         return Batch({**drawn, "x": spec.decode(drawn["x"])})
+
+    def parts(self, count: int, seed: int = 0) -> Iterator[Tensor]:
+        """The samples of `sample`, some at a time: the rest of them is not drawn yet."""
+        size = max(CHUNK, part_of(self.system.data.shape) // CHUNK * CHUNK)
+        for start in range(0, count, size):
+            drawn = sample(self._still, min(count, start + size), seed, start=start)
+            yield self.system.data.decode(drawn["x"])
 
     def classify(self, x: Tensor) -> Tensor:
         """Logits (N, K) of samples in the data's units, by the averaged weights.

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from cyclopts import App
     from cyclopts.argument import Argument
 
-DATA = ("ring", "grid", "swissroll", "digits")
-SPACES = ("digits", "effnet-lite0", "pixels", "points")
+DATA = ("ring", "grid", "swissroll", "bimodal", "digits")
+SPACES = ("digits", "effnet-lite0", "inception", "pixels", "points")
 LOGGERS = ("tensorboard",)
 LOSSES = (
     "minimax", "non_saturating", "wasserstein", "least_squares", "hinge", "relativistic_paired", "relativistic_average",

@@ -52,7 +52,20 @@ class Requirement(NamedTuple):
 
 def findings() -> Iterator[Finding]:
     """Everything, in the order of the report. What fails in an unforeseen way is a finding too."""
-    for look in (versions, extras, codecs, processor, accelerators, memory, disk, rights, console, arithmetic, game):
+    for look in (
+        versions,
+        extras,
+        codecs,
+        processor,
+        accelerators,
+        memory,
+        disk,
+        kept,
+        rights,
+        console,
+        arithmetic,
+        game,
+    ):
         try:
             yield from look()
         except Exception as caught:
@@ -203,6 +216,17 @@ def disk() -> Iterator[Finding]:
         yield Finding("disk", told, "PROBLEM", "free some space, or change to a folder on another disk")
     else:
         yield Finding("disk", told, "note" if free < _GB else "OK", "free some space" if free < _GB else "")
+
+
+def kept() -> Iterator[Finding]:
+    """Features that scoring keeps for the next time. Their place would name the user."""
+    from ganworks.metrics import cache
+
+    if cache.folder() is None:
+        yield Finding("feature cache", "off")
+        return
+    place = "where GANWORKS_CACHE says" if os.environ.get("GANWORKS_CACHE") else "in this system's cache folder"
+    yield Finding("feature cache", f"{cache.size() / _GB:.2f} GB of at most {cache.MOST / _GB:.0f} GB, {place}")
 
 
 def rights() -> Iterator[Finding]:

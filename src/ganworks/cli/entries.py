@@ -123,7 +123,8 @@ def _metrics() -> Iterator[Topic]:
     from ganworks.aims import AIMS, FAMILIES
 
     for name in metrics.__all__:
-        numbers = FAMILIES.get(name, (name,) if name in AIMS or name == "label_accuracy" else ())
+        function = inspect.isfunction(getattr(metrics, name)) and name not in ("names", "score", "scores")
+        numbers = FAMILIES.get(name, (name,) if function else ())
         for number in numbers:
             also = [] if number == name else [name]
             command = [f"ganworks eval RUN --metrics {number}"] if number in AIMS else []
@@ -138,10 +139,18 @@ def _spaces() -> Iterator[Topic]:
         "pixels": spaces.Pixels,
         "digits": import_module("ganworks.metrics.digits"),
         "effnet-lite0": import_module("ganworks.metrics.effnet"),
+        "inception": import_module("ganworks.metrics.inception"),
+    }
+    needs = {
+        "effnet-lite0": "Not installed here: pip install 'ganworks[features]'",
+        "inception": "It is asked for with its file: --space inception:FILE",
     }
     for name in features.names():
-        missing = [] if name in features.available() else ["Not installed here: pip install 'ganworks[features]'"]
-        topic = _documented(name, "feature space", described.get(name))
+        missing = [needs[name]] if name in needs and name not in features.available() else []
+        if name not in described:
+            yield Topic(name, "feature space", ["It comes from another package, by an entry point."])
+            continue
+        topic = _documented(name, "feature space", described[name])
         yield replace(topic, text=topic.text + missing, see=["feature_space"])
 
 

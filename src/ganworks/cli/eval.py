@@ -15,7 +15,19 @@ from ganworks.registry import suggestion
 from ganworks.training.disk import check_out
 
 VERB = "eval"
-_ELSEWHERE = {"fid": "frechet_distance", "kid": "kernel_distance", "prdc": "precision_recall", "swd": "kernel_distance"}
+_ELSEWHERE = {
+    "fid": "frechet_distance",
+    "fid_infinity": "frechet_extrapolated",
+    "kid": "kernel_distance",
+    "mmd": "kernel_distance",
+    "prdc": "precision_recall",
+    "swd": "sliced_wasserstein",
+    "is": "inception_score",
+    "isc": "inception_score",
+    "ndb": "different_bins",
+    "authpct": "memorization",
+    "birthday": "birthday_support",
+}
 """What other tools call a metric, which here has a name that does not promise their network."""
 
 
@@ -73,13 +85,14 @@ def evaluate(
     seed
         Of the samples that a model draws.
     space
-        The feature space, such as pixels or effnet-lite0; without it the one that suits the data.
+        The feature space, such as pixels, effnet-lite0 or inception:FILE; without it the one that suits the data.
     level
         Share of intervals that hold the true value, between 0 and 1.
     on_bad
         What happens where a picture file cannot be read.
     out
-        A new or empty folder for scores.json and a picture of both sides, sides.png.
+        A new or empty folder for scores.json and a picture of both sides, sides.png; with the metric memorization also
+        for closest.png, the samples closest to training pictures above those.
     """
     wanted = [] if metrics is None else metrics_of(metrics)
     if not 0 < level < 1:
@@ -107,5 +120,6 @@ def evaluate(
     scores = [score.as_dict() for score in found.scores]
     lines = [f"{sides.name} against {sides.data.name}", "", *score_table(scores), how_far(scores)]
     lines += [] if out is None else ["", f"picture of both sides  {out / 'sides.png'}"]
+    lines += [] if out is None or found.closest is None else [f"closest pairs          {out / 'closest.png'}"]
     output.result({"scores": scores}, lambda: [line for line in lines if line or line is lines[1]])
     return 0

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ganworks import machine
 from ganworks.cli.output import Output, clean
+from ganworks.history import losses
 
 _TERMINAL_EVERY = 0.2
 _PLAIN_EVERY = 10.0
@@ -43,11 +44,7 @@ def duration(seconds: float) -> str:
 
 def _losses(record: Mapping[str, Any]) -> list[str]:
     """The players' losses."""
-    totals: dict[str, float] = {}
-    for name, number in _terms(record).items():
-        player = name.split(".")[0]
-        totals[player] = totals.get(player, 0.0) + number
-    told = [f"{_LETTERS.get(name, name)} {number:.3f}" for name, number in totals.items()]
+    told = [f"{_LETTERS.get(name, name)} {number:.3f}" for name, number in losses(record).items()]
     return [" ".join(["loss", *told])] if told else []
 
 

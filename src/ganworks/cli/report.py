@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ganworks.cli.output import Output
-from ganworks.cli.scores import how_far, score_table
+from ganworks.cli.scores import from_the_optimum, how_far, score_table
 from ganworks.gan import Result
 
 _REASONS = {
@@ -23,8 +23,7 @@ def _lines(result: Result) -> Iterator[str]:
         yield ""
         scores = [score.as_dict() for score in result.scores]
         yield from score_table(scores)
-        if far := how_far(scores):
-            yield far
+        yield from filter(None, (how_far(scores), from_the_optimum(result.found)))
     yield ""
     yield f"stopped at step {result.step}: {_REASONS.get(result.stopped, result.stopped)} ({result.stopped})"
     if result.next:

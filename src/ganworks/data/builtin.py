@@ -1,4 +1,4 @@
-"""The data sets that come with ganworks: three densities that are known exactly, and real handwritten digits."""
+"""The data sets that come with ganworks: densities that are known exactly, and real handwritten digits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,16 +12,20 @@ from torch import Tensor
 from ganworks import theory
 from ganworks.data.dataset import Content, DataSet, build, draw
 from ganworks.data.spec import Kind
+from ganworks.errors import error
 from ganworks.random import generator
 
 TABLE_ROWS = 100_000
 """Rows of a density's fixed table: enough that training never feels it is finite, 1 MB in memory."""
 TRAINING_DIGITS = 8_000
+_LOOKED_AT = 1_000
+"""Draws of a given density at which it is looked at."""
 
 _DENSITIES: dict[str, Callable[[], theory.Density]] = {
     "ring": theory.ring,
     "grid": theory.grid,
     "swissroll": theory.swissroll,
+    "bimodal": theory.bimodal,
 }
 
 
@@ -45,6 +49,7 @@ _BUILT_IN = (
     BuiltIn("ring", "points", TABLE_ROWS, (2,), "8 Gaussian modes on a circle of radius 2, std 0.02", *_OWN),
     BuiltIn("grid", "points", TABLE_ROWS, (2,), "25 Gaussian modes on {-4, -2, 0, 2, 4} squared, std 0.05", *_OWN),
     BuiltIn("swissroll", "points", TABLE_ROWS, (2,), "a spiral t (cos t, sin t) / 6 with noise of std 0.05", *_OWN),
+    BuiltIn("bimodal", "points", TABLE_ROWS, (1,), "2 Gaussian modes on a line: -2, std 0.3, and 1, std 0.6", *_OWN),
     BuiltIn(
         "digits",
         "images",
@@ -77,7 +82,24 @@ def density(name: str) -> DataSet:
     exact = _DENSITIES[name]()
     columns = draw(exact, TABLE_ROWS, generator("table", name))
     modes = int(columns["label"].max()) + 1 if "label" in columns else 0
-    return build(Content(name, "points", columns, tuple(map(str, range(modes)))), exact)
+    return build(Content(name, "points", columns, tuple(map(str, range(modes)))), exact, standard=False)
+
+
+def given(exact: theory.Density) -> DataSet:
+    """A density that somebody brings: a table as of the built-in ones, standardised, whatever its units are.
+
+    Raises: UsageError (E-THEORY-01) if it does not draw points at which it is above 0 itself.
+    """
+    name = type(exact).__name__.lower()
+    columns = draw(exact, TABLE_ROWS, generator("table", name))
+    x, shape = columns["x"], (TABLE_ROWS, exact.dimensions)
+    if x.shape != shape or not (x.isfinite().all() and exact.log_prob(x[:_LOOKED_AT].double()).isfinite().all()):
+        needed = f"draws of shape {shape} where it is above 0"
+        raise error("E-THEORY-01", what="training on a density", needed=needed, got=f"shape {tuple(x.shape)}")
+    modes = len(exact.components) if isinstance(exact, theory.Mixture) else 0
+    note = [f"{TABLE_ROWS:,} rows drawn from a density that was given: {type(exact).__name__}, D = {exact.dimensions}"]
+    content = Content(name, "points", columns, tuple(map(str, range(modes))), note)
+    return build(content, exact)
 
 
 def digits(name: str) -> tuple[Content, Content]:

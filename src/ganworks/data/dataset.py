@@ -136,16 +136,24 @@ def draw(density: Density, count: int, random: torch.Generator) -> dict[str, Ten
 
 
 def build(
-    whole: Content, density: Density | None = None, rows: Int64[Tensor, "n"] | None = None, *, mirror: bool = False
+    whole: Content,
+    density: Density | None = None,
+    rows: Int64[Tensor, "n"] | None = None,
+    *,
+    mirror: bool = False,
+    standard: bool = True,
 ) -> DataSet:
     """Make the data set that trains on some rows of what was read; None takes all of them.
 
     Weights, centre and scale are those of the training rows; the fingerprint is that of the whole content, so a model
     recognises its data however they are split.
+
+    Args:
+        standard: Points are standardised inside; else they are taken as they are.
     """
     train = whole if rows is None else whole.take(rows)
     x = train.columns["x"]
-    center, scale = _standard(x) if isinstance(x, Tensor) and whole.kind == "points" and density is None else ((), ())
+    center, scale = _standard(x) if isinstance(x, Tensor) and whole.kind == "points" and standard else ((), ())
     spec = DataSpec(
         kind=whole.kind,
         shape=tuple(x.shape[1:]),

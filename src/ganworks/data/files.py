@@ -18,7 +18,7 @@ from ganworks.reading.places import Place
 from ganworks.reading.sidecar import labels_of
 
 READABLE = (
-    "readable: the built-in names (digits, ring, grid, swissroll),",
+    "readable: the built-in names (digits, ring, grid, swissroll, bimodal),",
     "  folders, .zip and .tar files of pictures (PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, TGA),",
     "  IDX files (packed with gzip or not) and folders that hold them, .npy, .npz, .csv of points,",
     "  NumPy arrays, torch tensors, and dictionaries of them with x and label",

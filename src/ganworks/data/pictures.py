@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Float64, Int64, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -32,7 +32,8 @@ _FAKE = np.array(
 _REAL = np.array([150, 150, 150], dtype=np.float64)
 _FRAME = 200
 _GAP = 64
-_MARGIN = 8
+MARGIN = 8
+"""Pixels around the frame of a scatter."""
 
 
 def pixels(images: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w c"]:
@@ -91,10 +92,10 @@ def _coverage(
 ) -> NDArray[np.float64]:
     """How much of each pixel round dots cover, laid over one another: 1 - product of (1 - alpha · share)."""
     left, right, bottom, top = limits
-    inner = size - 2 * _MARGIN
-    column = _MARGIN + (plane[:, 0] - left) / (right - left) * inner
-    row = _MARGIN + (top - plane[:, 1]) / (top - bottom) * inner
-    inside = (column >= _MARGIN) & (column < size - _MARGIN) & (row >= _MARGIN) & (row < size - _MARGIN)
+    inner = size - 2 * MARGIN
+    column = MARGIN + (plane[:, 0] - left) / (right - left) * inner
+    row = MARGIN + (top - plane[:, 1]) / (top - bottom) * inner
+    inside = (column >= MARGIN) & (column < size - MARGIN) & (row >= MARGIN) & (row < size - MARGIN)
     column, row = column[inside], row[inside]
     reach = np.arange(-math.ceil(radius), math.ceil(radius) + 1)
     across = np.floor(column).astype(int)[:, None, None] + reach[None, None, :]
@@ -112,6 +113,14 @@ def _lay(
 ) -> NDArray[np.float64]:
     covered = _coverage(_plane(points), limits, len(canvas), radius, alpha)[:, :, None]
     return canvas * (1 - covered) + color * covered
+
+
+def framed(height: int, width: int) -> Float64[np.ndarray, "h w 3"]:
+    """White, with a grey line around what lies inside the margin."""
+    canvas = np.full((height, width, 3), 255.0)
+    canvas[[MARGIN - 1, -MARGIN], MARGIN - 1 : width - MARGIN + 1] = _FRAME
+    canvas[MARGIN - 1 : height - MARGIN + 1, [MARGIN - 1, -MARGIN]] = _FRAME
+    return canvas
 
 
 def points_picture(
@@ -133,9 +142,7 @@ def points_picture(
     """
     limits = limits or limits_of(points if real is None else real)
     dot = size / 512
-    canvas = np.full((size, size, 3), 255.0)
-    canvas[[_MARGIN - 1, -_MARGIN], _MARGIN - 1 : size - _MARGIN + 1] = _FRAME
-    canvas[_MARGIN - 1 : size - _MARGIN + 1, [_MARGIN - 1, -_MARGIN]] = _FRAME
+    canvas = framed(size, size)
     if real is not None:
         canvas = _lay(canvas, real, limits, 2.8 * dot, 0.4, _REAL)
     color = torch.zeros(len(points)).long() if label is None else label % len(_FAKE)

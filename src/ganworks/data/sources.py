@@ -20,6 +20,7 @@ from ganworks.data.split import split
 from ganworks.errors import error
 from ganworks.registry import suggestion
 from ganworks.telling import Tell
+from ganworks.theory import Density
 
 _ARRAY = "the given array"
 _LOOKED_AT = 1000
@@ -44,7 +45,7 @@ def open(
 
     Args:
         source: A built-in name (a folder of that name is `./ring`), a path, a NumPy array, a torch tensor, a mapping
-            of them with `x` and `label`, or a data set, which is returned as it is.
+            of them with `x` and `label`, a density of `ganworks.theory`, or a data set, which is returned as it is.
         held_out: Another source that is held out instead, its own held-out part where it says so itself.
         size: Side, or (height, width), that picture files are brought to; 0: chosen from them. Other pictures must have
             it already.
@@ -59,8 +60,8 @@ def open(
     reading = Reading(sides, channels, on_bad, tell)
     if isinstance(source, DataSet):
         data = source if held_out is None else copy.copy(source)
-    elif isinstance(source, str) and builtin.is_density(source):
-        data = builtin.density(source)
+    elif (exact := _density(source)) is not None:
+        data = exact
     else:
         data = _divided(*contents(source, reading), elsewhere=held_out is not None, mirror=mirror)
     _check(data, reading, mirror=mirror)
@@ -104,12 +105,19 @@ def _divided(whole: Content, own: Content | None, *, elsewhere: bool, mirror: bo
     return data
 
 
+def _density(source: object) -> DataSet | None:
+    """The data set of a known density, built in or given; None of anything else."""
+    if isinstance(source, Density):
+        return builtin.given(source)
+    return builtin.density(source) if isinstance(source, str) and builtin.is_density(source) else None
+
+
 def _for_scoring(source: object, reading: Reading) -> Content:
     if isinstance(source, DataSet):
         data = source.held_out or source
         return Content(data.name, data.spec.kind, data.columns, data.spec.classes, fingerprint=data.spec.fingerprint)
-    if isinstance(source, str) and builtin.is_density(source):
-        return _for_scoring(builtin.density(source), reading)
+    if (exact := _density(source)) is not None:
+        return _for_scoring(exact, reading)
     whole, own = contents(source, reading)
     return whole if own is None else own
 
