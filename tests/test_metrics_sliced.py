@@ -68,7 +68,8 @@ def test_it_grows_with_noise() -> None:
 def test_any_scale_is_right(scale: float) -> None:
     x, y = draws(20, 3), draws(25, 3, seed=1)
     large, usual = (score("sliced_wasserstein", x * by, y * by, directions=10) for by in (scale, 1.0))
-    assert usual.low is not None and large.low is not None
+    assert usual.low is not None
+    assert large.low is not None
     assert large.value == pytest.approx(scale * usual.value, rel=1e-6, abs=0)
     assert large.low == pytest.approx(scale * usual.low, rel=1e-6, abs=0)
 

@@ -171,8 +171,9 @@ def test_tensorboard_reads_every_number_and_every_grid(tmp_path: Path) -> None:
     train(Order(data=data, system="gan", steps=10, run=run, overrides=overrides, log=("tensorboard",)))
     found = events(run)
     assert set(found.Tags()["scalars"]) == {
-        "discriminator/adversarial", "generator/adversarial", "discriminator/lr", "generator/lr", "seconds"
-    }  # fmt: skip
+        *("discriminator/adversarial", "generator/adversarial", "discriminator/lr", "generator/lr", "seconds"),
+        *("optimum/jsd", "optimum/jsd_floor", "optimum/discriminator_gap"),
+    }
     assert [each.step for each in found.Scalars("generator/adversarial")] == list(range(1, 11))
     assert [each.step for each in found.Images("samples")] == [4, 8, 10]
     assert found.Scalars("generator/lr")[0].value == pytest.approx(1e-3)
