@@ -146,6 +146,9 @@ RAISED |= {
     "E-TRAIN-01": lambda here: GAN("gan", **SMALL, **{"generator.lr": 1e38}).fit(
         "ring", steps=9, run=here.folder / "b"
     ),
+    "E-TRAIN-02": lambda here: GAN("gan", **SMALL, **{"generator.lr": 1e39}).fit(
+        "ring", steps=1, run=here.folder / "b"
+    ),
     "E-ENV-02": lambda here: GAN.load(here.model).save("a" * 300),
 }
 OTHERS = ["generator.width=7", "discriminator.width=7", "latent.size=3"]

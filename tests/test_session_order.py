@@ -40,7 +40,7 @@ def test_a_batch_to_be_measured_is_no_setting() -> None:
     ("order", "words"),
     [
         (Order(steps=3, time=1.0), "--steps and --time"),
-        (Order(patience=3), "'--patience' is not built yet"),
+        (Order(patience=-1), "setting 'patience'"),
         (Order(processes=2), "'--processes' is not built yet"),
         (Order(device="cuda"), "'--device' is not built yet"),
         (Order(overrides={"on_bad": "ignore"}), "setting 'on_bad'"),

@@ -211,6 +211,11 @@ TABLE: dict[str, Entry] = {
         "{part} of the {player} is not finite at step {step}; the update was not made",
         "ganworks train --set {player}.lr=1e-4",
     ),
+    "E-TRAIN-02": Entry(
+        TrainingError,
+        "weights of the {player} are not finite after step {step}; they were not saved",
+        "ganworks train --set {player}.lr=1e-4",
+    ),
     # surroundings
     "E-ENV-01": Entry(ResourceError, "the disk is full: {path} is not written", "free some space, then try again"),
     "E-ENV-02": Entry(ResourceError, "the system refuses {path}: {reason}", "check the place and the rights to it"),

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 from ganworks.errors import error
 from ganworks.training import disk
@@ -151,15 +151,36 @@ def described(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def records(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a run in their order; torn and foreign lines are passed over."""
+def records(path: Path, naming: bytes = b"") -> Iterator[dict[str, Any]]:
+    """The records of a run in their order, or those that hold a word; torn and foreign lines are passed over."""
     file = path / "metrics.jsonl"
     if not file.is_file():
         return
     with contextlib.suppress(OSError), file.open("rb") as lines:
         while line := lines.readline(_LONGEST):
-            if record := _record(line):
+            if naming in line and (record := _record(line)):
                 yield record
+
+
+class Look(NamedTuple):
+    """The score of a run at one step, with its interval; the less, the better."""
+
+    step: int
+    metric: str
+    value: float
+    low: float
+    high: float
+
+
+def looks(path: Path) -> list[Look]:
+    """The scores that `--patience` has looked at, in their order."""
+    found = []
+    for record in records(path, b'"score.'):
+        name = next(key for key in [*record, ""] if not key or key.startswith("score."))
+        value, low, high = (record.get(f"{name}{end}") for end in ("", ".low", ".high"))
+        if _is_number(value) and _is_number(low) and _is_number(high) and math.isfinite(value + low + high):
+            found.append(Look(record["step"], name.removeprefix("score."), float(value), float(low), float(high)))
+    return found
 
 
 def loss_curves(path: Path) -> Iterator[tuple[int, dict[str, float]]]:

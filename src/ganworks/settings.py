@@ -228,6 +228,9 @@ class RunSettings(Settings):
     on_bad: Literal["stop", "skip"] = Field("stop", description="what happens where a picture cannot be read")
     start_from: str = Field("", description="model or run whose weights the run starts from; empty: from fresh ones")
     start_from_sha256: str = Field("", description="of those weights; empty: as they are found")
+    patience: Annotated[int, Field(ge=0)] = Field(
+        0, description="looks at the score without a better one after which the run stops; 0: it never does"
+    )
     record: Pace = Pace()
     sample: Pace = Pace()
     checkpoint: Pace = Pace()

@@ -1,10 +1,13 @@
 """How a run ends: its scores as a table, why it stopped, and what to do next. `train` and `resume` share it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from ganworks.cli.output import Output
 from ganworks.cli.scores import from_the_optimum, how_far, score_table
+from ganworks.errors import in_a_shell
 from ganworks.gan import Result
+from ganworks.session.patience import NAME, Standing
 
 _REASONS = {
     "steps": "all steps are done",
@@ -25,11 +28,29 @@ def _lines(result: Result) -> Iterator[str]:
         yield from score_table(scores)
         yield from filter(None, (how_far(scores), from_the_optimum(result.found)))
     yield ""
-    yield f"stopped at step {result.step}: {_REASONS.get(result.stopped, result.stopped)} ({result.stopped})"
+    reason = _REASONS.get(result.stopped, result.stopped)
+    if (looks := result.looks) is not None:
+        yield _best(looks, result.run / NAME)
+        if result.stopped == "patience":
+            passed = "1 look" if looks.waited == 1 else f"{looks.waited} looks"
+            reason = f"{passed} since step {looks.best.step} without a better {looks.best.metric}"
+    yield f"stopped at step {result.step}: {reason} ({result.stopped})"
     if result.next:
         yield ""
         yield "next:"
         yield from (f"  {command}" for command in result.next)
+
+
+def _best(looks: Standing, folder: Path) -> str:
+    """The best look beside the last one, and which to take."""
+    best, last = looks.best, looks.last
+    line = f"best  step {best.step}: {best.metric} {best.value:.3g} [{best.low:.3g}, {best.high:.3g}]"
+    if best == last:
+        return f"{line}, the last look; {in_a_shell(folder)}"
+    line += f"; at step {last.step} {last.value:.3g} [{last.low:.3g}, {last.high:.3g}]"
+    if last.low <= best.value or best.value <= 0:
+        return f"{line}, no difference that the interval shows; {in_a_shell(folder)}"
+    return f"{line}, {last.value / best.value:.2f} times that: convergence is often fleeting, take {in_a_shell(folder)}"
 
 
 def finish(result: Result, output: Output) -> int:

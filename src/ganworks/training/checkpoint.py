@@ -1,7 +1,8 @@
 """Checkpoints: everything in one commit, or nothing. Hashes tell whether what is read is what was written.
 
 A commit is a folder: state.safetensors and manifest.json, written under another name, synced, read back, renamed, and
-the parent synced. Whoever looks at any moment sees whole checkpoints only. The last two whole ones are kept.
+the parent synced. Whoever looks at any moment sees whole checkpoints only. Two whole ones are kept: the last, and the
+last that was due by schedule, which a rollback returns to; the two last where these are one.
 """
 
 import contextlib
@@ -25,6 +26,8 @@ from ganworks.training import disk
 FORMAT = 2
 """1 had no settings."""
 _KEPT = 2
+_REPLACED = ".replaced"
+"""Ends the name of one that another of its step is to replace; it counts until the other one is there."""
 _Whole = Annotated[int, Field(ge=0)]
 
 
@@ -70,9 +73,14 @@ class _Damaged(Exception):
 
 
 def save(
-    folder: Path, step: int, until: int, tensors: dict[str, Tensor], settings: Mapping[str, Any] | None = None
+    folder: Path,
+    step: int,
+    until: int,
+    tensors: dict[str, Tensor],
+    settings: Mapping[str, Any] | None = None,
+    due: int | None = None,
 ) -> Path:
-    """Commit a checkpoint and drop all but the last two. One that holds this very state already stays.
+    """Commit a checkpoint and drop all but one other. One that holds this very state already stays.
 
     Args:
         folder: The run's `checkpoints/`.
@@ -80,6 +88,7 @@ def save(
         until: The step the run is to reach.
         tensors: As `Engine.state` gives them.
         settings: Of the run, nested, as JSON has them: a second copy, which nobody edits by hand.
+        due: The last step that a checkpoint was due at: that one is kept beside it, else the newest other.
     Raises: ResourceError if the disk is full or refuses; the older checkpoints are untouched, nothing is left over.
     """
     content = safetensors.torch.save(tensors)
@@ -100,8 +109,15 @@ def save(
         raise disk.refusal(caught, target, _standing(folder)) from caught
     finally:
         disk.discard(partial)
-    _drop_old(folder, target)
+    _drop_old(folder, target, due)
     return target
+
+
+def drop_after(folder: Path, step: int) -> None:
+    """Drop what was saved after a step: the run goes another way from there."""
+    for each in _newest_first(folder):
+        if _step(each) > step:
+            disk.discard(each)
 
 
 def _commit(partial: Path, target: Path, content: bytes, manifest: _Manifest) -> None:
@@ -112,10 +128,13 @@ def _commit(partial: Path, target: Path, content: bytes, manifest: _Manifest) ->
     disk.sync_folder(partial)
     if (partial / "state.safetensors").read_bytes() != content:
         raise OSError(errno.EIO, "it gives back other bytes than were written")
-    if os.path.lexists(target):
-        disk.discard(target)  # a broken one: whole ones of this state are not written again
+    aside = target.with_name(f".{target.name}{_REPLACED}")
+    if os.path.lexists(target):  # a broken one, or one from before a rollback
+        disk.discard(aside)
+        target.rename(aside)
     partial.rename(target)
     disk.sync_folder(target.parent)
+    disk.discard(aside)
 
 
 def _replace_manifest(partial: Path, target: Path, manifest: _Manifest) -> None:
@@ -140,17 +159,17 @@ def _holds(target: Path, digest: str) -> bool:
 def _standing(folder: Path) -> list[str]:
     """What is left after a refused save, for the message."""
     try:
-        whole = next((each.name for each in _newest_first(folder) if _is_whole(each)), None)
+        whole = next((_step(each) for each in _newest_first(folder) if _is_whole(each)), None)
     except OSError:
         return []
-    return [f"the checkpoint of step {int(whole)} is untouched" if whole else "there is no checkpoint yet"]
+    return [f"the checkpoint of step {whole} is untouched" if whole is not None else "there is no checkpoint yet"]
 
 
-def _drop_old(folder: Path, newest: Path) -> None:
-    """Drop what is older than the last two whole ones, and broken ones of any age: their steps are made again."""
+def _drop_old(folder: Path, newest: Path, due: int | None) -> None:
+    """Keep the newest and one other whole one. Broken ones of any age are dropped: their steps are made again."""
     kept = 0
     with contextlib.suppress(OSError):  # the state is safe; the next save tries again
-        for each in _newest_first(folder):
+        for each in sorted(_newest_first(folder), key=lambda each: (each != newest, _step(each) != due)):
             if kept < _KEPT and (each == newest or _is_whole(each)):
                 kept += 1
             else:
@@ -158,15 +177,36 @@ def _drop_old(folder: Path, newest: Path) -> None:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    found = [each for each in folder.iterdir() if each.name.isdecimal()] if folder.is_dir() else []
-    return sorted(found, key=lambda each: int(each.name), reverse=True)
+    found = list(folder.iterdir()) if folder.is_dir() else []
+    whole = {each.name for each in found if each.name.isdecimal()}
+    taken = [each for each in found if each.name in whole or (_is_replaced(each) and _name(each) not in whole)]
+    return sorted(taken, key=_step, reverse=True)
+
+
+def _is_replaced(path: Path) -> bool:
+    return path.name == f".{_name(path)}{_REPLACED}" and _name(path).isdecimal()
+
+
+def _name(path: Path) -> str:
+    return path.name.removeprefix(".").removesuffix(_REPLACED)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(_name(checkpoint))
 
 
 def clear_partial(folder: Path) -> None:
-    """Remove what a killed save has left; the run is ours alone."""
+    """Remove what a killed save has left, and put back what it was to replace; the run is ours alone."""
     if folder.is_dir():
         for left in folder.glob(".*.partial"):
             disk.discard(left)
+        for left in filter(_is_replaced, list(folder.iterdir())):
+            target = left.with_name(_name(left))
+            if os.path.lexists(target):
+                disk.discard(left)
+            else:
+                with contextlib.suppress(OSError):  # it counts under this name too
+                    left.rename(target)
 
 
 def _is_whole(checkpoint: Path) -> bool:
@@ -198,23 +238,25 @@ def _read(checkpoint: Path) -> tuple[_Manifest, bytes]:
         raise _Damaged("is damaged: its manifest is not what was written")
     if len(content) != manifest.bytes or hashlib.sha256(content).hexdigest() != manifest.sha256:
         raise _Damaged("is damaged: its hash does not agree")
-    if manifest.step != int(checkpoint.name):
+    if manifest.step != _step(checkpoint):
         raise _Damaged(f"is that of step {manifest.step}")
     return manifest, content
 
 
-def latest(folder: Path) -> Checkpoint | None:
+def latest(folder: Path, every: int = 1) -> Checkpoint | None:
     """The newest checkpoint whose hash agrees; None where none was ever saved.
 
+    Args:
+        every: Steps between two that are due: these come before those that a stop has left, however new.
     Raises: ModelError if there are some and none can be trusted, or a later version has written the newest.
     """
     problems: list[str] = []
-    for checkpoint in _newest_first(folder):
+    for checkpoint in sorted(_newest_first(folder), key=lambda each: _step(each) % every > 0):
         try:
             manifest, content = _read(checkpoint)
             tensors = safetensors.torch.load(content)
         except (_Damaged, safetensors.SafetensorError) as caught:
-            problems.append(f"checkpoint {checkpoint.name} {caught}")
+            problems.append(f"checkpoint {_name(checkpoint)} {caught}")
             continue
         notes = tuple(f"{problem}; an older one is taken" for problem in problems)
         return Checkpoint(manifest.step, manifest.until, tensors, manifest.settings, notes)

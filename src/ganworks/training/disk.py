@@ -1,10 +1,12 @@
 """The disk: writes that are still there after a power cut, and refusals in words."""
 
 import contextlib
+import ctypes
 import errno
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from ganworks.errors import GanworksError, error
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _SYNCS_BY_ITSELF = {errno.EINVAL, errno.ENOTSUP}
+_HERE, _EXCHANGE = -100, 2
+"""AT_FDCWD and RENAME_EXCHANGE of Linux, see rename(2)."""
 
 
 def write_synced(path: Path, content: bytes) -> None:
@@ -44,6 +48,27 @@ def discard(path: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def put(new: Path, place: Path) -> None:
+    """Rename a folder to a place where another may be: a reader finds the old one or the new one.
+
+    Linux exchanges the two names at once: `new` is the old folder then. Elsewhere that is moved aside first, and for a
+    moment none is there.
+    """
+    if not os.path.lexists(place):
+        new.rename(place)
+    elif not _exchange(new, place):
+        place.rename(new.with_name(f"{new.name}.old"))
+        new.rename(place)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Whether the system has exchanged two names."""
+    if sys.platform != "linux":
+        return False
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    return call is not None and call(_HERE, os.fsencode(a), _HERE, os.fsencode(b), _EXCHANGE) == 0
 
 
 def check_out(out: Path) -> None:

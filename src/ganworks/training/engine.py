@@ -14,7 +14,7 @@ from ganworks.data.gallery import AHEAD
 from ganworks.data.spec import Batch
 from ganworks.errors import error
 from ganworks.game import Phase, Player, Round, Rows, System, Terms, Turn, owned
-from ganworks.random import Streams
+from ganworks.random import Streams, key
 from ganworks.settings import at
 from ganworks.training.average import Average
 from ganworks.training.lookahead import loss_after
@@ -36,7 +36,7 @@ class Engine:
     Args:
         system: Prepared, or to be loaded by `load`.
         data: Rows to read.
-        seed: Every random number follows from it.
+        seed: Every random number follows from it, and from the rollbacks where there were any.
         steps: The horizon: schedules and phases are laid out over so many rounds.
         rows: This process's part of a batch; None for all of it.
     """
@@ -46,18 +46,23 @@ class Engine:
         self.seed, self.steps = seed, steps
         self.step = 0
         self.reads = 0
-        batch = system.settings.batch
-        self._data, self._batch, self._rows = data, batch, rows
-        self._draw = system.sampler(data)
-        self._data_streams = Streams((seed, "data"), batch)
+        self.rollbacks = 0
+        self._data, self._batch, self._rows = data, system.settings.batch, rows
+        self._name_streams()
         self._encode: Callable[[Tensor], Tensor] | None = system.data.encode if system.data.center else None
-        self.round_ = Round(seed, steps, batch, self._read, rows)
         self.players = system.roster
         self.movers = {name: Mover(owned(system, player), player.optimizer) for name, player in self.players.items()}
         self.updates = dict.fromkeys(self.players, 0)
         self.average = Average(system, system.settings.average)
         self._stretches = _lay_out(system.phases(), steps)
         self._half = system.settings.precision == "bf16"
+
+    def _name_streams(self) -> None:
+        """Each rollback names all that is drawn anew: the order of the rows, latents, noise, the default generator."""
+        seed = key(self.seed, "rollback", self.rollbacks) if self.rollbacks else self.seed
+        self._draw = self.system.sampler(self._data)
+        self._data_streams = Streams((seed, "data"), self._batch)
+        self.round_ = Round(seed, self.steps, self._batch, self._read, self._rows)
 
     def _read(self) -> Batch:
         """The next batch of real data. Counting the reads is all that a resume needs."""
@@ -170,6 +175,17 @@ class Engine:
             return  # only the sum has overflowed
         raise error("E-TRAIN-01", player=player.name, part=part, step=self.step + 1)
 
+    def check(self) -> None:
+        """Refuse weights that are not finite: an overflow in the optimizer shows only in the next loss.
+
+        Raises: TrainingError that names the player.
+        """
+        for name, player in self.players.items():
+            averages = (self.average.networks[each] for each in player.networks if each in self.average.networks)
+            weights = [*self.movers[name].tensors, *(each for network in averages for each in network.parameters())]
+            if not all(weight.isfinite().all() for weight in weights):
+                raise error("E-TRAIN-02", player=name, step=self.step)
+
     def _move(self, player: Player) -> None:
         self.movers[player.name].step(self.lr(player.name))
         if player.after is not None:
@@ -188,7 +204,8 @@ class Engine:
         tensors |= {f"average/{name}": tensor for name, tensor in self.average.state().items()}
         for player, mover in self.movers.items():
             tensors |= {f"optimizer/{player}/{name}": tensor for name, tensor in mover.state().items()}
-        counters = {"step": self.step, "reads": self.reads, **{f"update/{p}": n for p, n in self.updates.items()}}
+        counters = {"step": self.step, "reads": self.reads, "rollbacks": self.rollbacks}
+        counters |= {f"update/{player}": count for player, count in self.updates.items()}
         tensors |= {f"counter/{name}": torch.tensor(value) for name, value in counters.items()}
         return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
 
@@ -205,8 +222,21 @@ class Engine:
         for player, mover in self.movers.items():
             own = f"{player}/"
             mover.load({name[len(own) :]: t for name, t in groups["optimizer"].items() if name.startswith(own)})
-        self.step, self.reads = int(groups["counter"]["step"]), int(groups["counter"]["reads"])
-        self.updates = {name: int(groups["counter"][f"update/{name}"]) for name in self.players}
+        counters = {name: int(tensor) for name, tensor in groups["counter"].items()}
+        self.step, self.reads = counters["step"], counters["reads"]
+        self.updates = {name: counters[f"update/{name}"] for name in self.players}
+        self._count(counters.get("rollbacks", 0))  # not counted by earlier versions, which made none
+
+    def roll_back(self, tensors: dict[str, Tensor]) -> None:
+        """Continue where an earlier state was taken, with other batches and other noise than were drawn after it."""
+        rollbacks = self.rollbacks + 1  # of this game, whatever the earlier state had counted
+        self.load(tensors)
+        self._count(rollbacks)
+
+    def _count(self, rollbacks: int) -> None:
+        if rollbacks != self.rollbacks:
+            self.rollbacks = rollbacks
+            self._name_streams()
 
 
 def _lay_out(phases: tuple[Phase, ...], steps: int) -> list[_Stretch]:

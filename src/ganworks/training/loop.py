@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ganworks.errors import GanworksError
+from ganworks.errors import GanworksError, TrainingError
 from ganworks.telling import Tell
 from ganworks.training import checkpoint
 from ganworks.training.engine import Engine
@@ -24,6 +24,8 @@ Stopped = Literal["steps", "patience", "request", "signal", "failed"]
 Watcher = Tell
 Probe = Callable[[int], Mapping[str, float]]
 """A measurement that costs something: from a step to numbers by name. It leaves no trace in engine or randomness."""
+ROLLBACKS = 3
+"""Times that a run goes back and tries again, resumes included."""
 _PAUSE = 0.2
 
 
@@ -83,6 +85,7 @@ class Loop:
             One that fails is named in the log and not called again. Their time is no training time.
         seconds: Training time that earlier parts of this run took: CPU seconds ÷ threads, as `--time` counts it.
         settings: Of the run; every checkpoint keeps them.
+        enough: Asked once a record of the probes is written, with what saves at this step: whether to stop there.
     """
 
     def __init__(
@@ -95,9 +98,10 @@ class Loop:
         seconds: float = 0.0,
         settings: Mapping[str, Any] | None = None,
         probes: Sequence[Probe] = (),
+        enough: Callable[[Callable[[], None]], bool] | None = None,
     ) -> None:
         self.engine, self.run, self.pace, self.draw, self.settings = engine, run, pace, draw, settings
-        self.watchers, self.probes = list(watchers), list(probes)
+        self.watchers, self.probes, self.enough = list(watchers), list(probes), enough
         self.found: dict[str, float] = {}
         """What the probes found last."""
         self.signals = Signals()
@@ -109,15 +113,54 @@ class Loop:
     def play(self, until: int) -> Stopped:
         """Go on to a step. Whatever stops it in good order, the state is saved.
 
-        Raises: TrainingError if an update is refused; the last checkpoint stands. ResourceError if the disk refuses, or
-            the run folder is gone.
+        Raises: TrainingError if updates are refused after the last rollback too; the last checkpoint stands.
+            ResourceError if the disk refuses, or the run folder is gone.
         """
         with self.signals.listening():
             self._save(until)
-            stopped = self._rounds(until)
-            self._save(until)
+            while (stopped := self._played(until)) is None:
+                pass
             self._sample()
         return stopped
+
+    def _played(self, until: int) -> Stopped | None:
+        """Why the rounds have stopped, once they are saved; None after a rollback."""
+        try:
+            stopped = self._rounds(until)
+            self._save(until)
+        except TrainingError as caught:
+            self._roll_back(caught, until)
+            return None
+        return stopped
+
+    def _roll_back(self, caught: TrainingError, until: int) -> None:
+        """Return to the last checkpoint that was due, to go on from there with other batches and other noise.
+
+        Where a stop has saved does not count: a run that nobody stopped has no checkpoint there. A kill on the way
+        leaves this checkpoint as it was or an older one, from which the same rounds lead here again.
+
+        Raises: TrainingError after the last rollback.
+        """
+        engine, folder = self.engine, self.run.checkpoints
+        number = engine.rollbacks + 1
+        found = checkpoint.latest(folder, self.pace.checkpoint) if number <= ROLLBACKS else None
+        if found is None:
+            self._log_failure(caught)
+            if number <= ROLLBACKS:
+                raise caught
+            tried = f"{ROLLBACKS} rollbacks, each with other batches and other noise, did not help"
+            details = (*caught.details, f"{tried}; the checkpoint of step {self._saved} stands")
+            raise type(caught)(caught.code, caught.what, caught.where, details, caught.remedy) from caught
+        engine.roll_back(found.tensors)
+        with self.run.writing(folder.name):
+            checkpoint.drop_after(folder, engine.step)
+        self._saved = None
+        self._save(until)
+        self.run.cut_records(engine.step)
+        there = f"back to step {engine.step}, and on from there with other batches and other noise"
+        for text in (*found.notes, f"{caught.what}. Rollback {number} of {ROLLBACKS}: {there}"):
+            self.run.log(text)
+            self.tell({"message": text})
 
     def tell(self, values: Mapping[str, Any]) -> None:
         """Call the watchers. One that fails never stops a training: it is dropped and named in the log."""
@@ -151,6 +194,8 @@ class Loop:
             probing = bool(self.probes) and (step % pace.sample == 0 or step == until)
             if step % pace.record == 0 or step in (1, until) or probing:
                 self._record(terms, self._probed() if probing else {}, until)
+                if probing and self.enough is not None and self.enough(lambda: self._save(until)) and step < until:
+                    return "patience"
                 if self._asked_to_stop() and step < until:
                     return "request"
             if step % pace.sample == 0 and step < until:
@@ -164,10 +209,15 @@ class Loop:
     def _round(self) -> dict[str, Tensor]:
         try:
             return self.engine.round()
+        except TrainingError:
+            raise  # it may be made good
         except Exception as caught:
-            with contextlib.suppress(GanworksError):  # a full disk must not hide why
-                self.run.log(f"step {self.engine.step + 1} failed: {caught}")
+            self._log_failure(caught)
             raise
+
+    def _log_failure(self, caught: Exception) -> None:
+        with contextlib.suppress(GanworksError):  # a full disk must not hide why
+            self.run.log(f"step {self.engine.step + 1} failed: {caught}")
 
     def _record(self, terms: Mapping[str, Tensor], found: Mapping[str, float], until: int) -> None:
         engine = self.engine
@@ -195,10 +245,13 @@ class Loop:
     def _save(self, until: int) -> None:
         if self._saved == self.engine.step:
             return
+        self.engine.check()
+        step = self.engine.step
+        due = step - step % self.pace.checkpoint
         with self.run.writing(self.run.checkpoints.name):
             self.run.sync_records()
-            checkpoint.save(self.run.checkpoints, self.engine.step, until, self.engine.state(), self.settings)
-        self._saved = self.engine.step
+            checkpoint.save(self.run.checkpoints, step, until, self.engine.state(), self.settings, due)
+        self._saved = step
 
 
 def _failed(asked: object, caught: Exception) -> str:
