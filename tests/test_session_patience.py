@@ -289,6 +289,17 @@ def test_a_record_names_the_score_once(tmp_path: Path) -> None:
     assert "the score of --patience is jsd" in (tmp_path / "run/log.txt").read_text()
 
 
+def test_in_python_the_object_holds_the_last_and_the_run_the_best(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scripted(monkeypatch, 9, 7, 7, 7)
+    gan = GAN("gan", **{"batch": 4, "generator.width": 4, "discriminator.width": 4})
+    gan.fit("ring", steps=40, patience=2, run=tmp_path / "run")
+    assert records(tmp_path / "run")[-1]["step"] == 8
+    assert patience.held(tmp_path / "run") == 4
+    assert not torch.equal(gan.sample(4), GAN.load(tmp_path / "run/best").sample(4))
+
+
 def test_the_end_tells_the_best_beside_the_last(tmp_path: Path) -> None:
     """What stands on the screen: how much of the best is lost, or that chance may be all."""
     from ganworks.cli.report import _lines

@@ -49,6 +49,7 @@ class GAN:
         seed: int = 0,
         run: str | Path | None = None,
         held_out: Any = None,
+        patience: int = 0,
         size: int = 0,
         mirror: bool = False,
         on_bad: OnBad = "stop",
@@ -63,6 +64,8 @@ class GAN:
             seed: Every random number follows from it.
             run: Folder of the run, which must not exist; None: a new one below runs/.
             held_out: Data for scoring that training never sees.
+            patience: Stop after so many looks, one at each sample grid, without a better score; 0: never. The model of
+                the best one stands in `best/` of the run, for `GAN.load`; this object holds the last one.
             size: Side that picture files are brought to, in pixels; 0: chosen from them.
             mirror: Train on every picture twice, the second time with left and right exchanged.
             on_bad: Where a picture file cannot be read: `stop`, or `skip` it.
@@ -74,7 +77,7 @@ class GAN:
         if folder is not None and folder.exists():
             raise error("E-RUN-01", path=folder)
         named = {"data": str(data)} if isinstance(data, str | Path) else {}
-        self._restart(seed, steps=steps or 0, size=size, mirror=mirror, on_bad=on_bad, **named)
+        self._restart(seed, steps=steps or 0, patience=patience, size=size, mirror=mirror, on_bad=on_bad, **named)
         asked = self._asked or None
         order = Order(data=data, system=asked, steps=steps, time=time, run=folder, held_out=held_out)
         self.run = conduct(self._session, order, watchers).run
