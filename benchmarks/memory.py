@@ -7,6 +7,7 @@ after each record; the slope is a least-squares line through the second half, wh
 """
 
 import argparse
+import mmap
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -31,11 +32,13 @@ def resident_megabytes() -> float:
 def slope(steps: int, *, leak: int = 0) -> Arm:
     """MB per 1,000 steps of a run. `leak` bytes are kept at each record, to show that the measurement sees them."""
     seen: list[tuple[int, float]] = []
-    kept: list[bytearray] = []
+    kept: list[mmap.mmap] = []
 
     def watch(record: Mapping[str, Any]) -> None:
         if "step" in record:
-            kept.append(bytearray(b"x" * leak))
+            if leak:  # in pages of its own: memory that something has freed before would not show
+                kept.append(mmap.mmap(-1, leak))
+                kept[-1].write(b"x" * leak)
             seen.append((int(record["step"]), resident_megabytes()))
 
     with tempfile.TemporaryDirectory() as folder:
