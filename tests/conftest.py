@@ -49,6 +49,19 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return
 
 
+_EXACT = {"test_optimum", "test_session_patience", "test_session_scene", "test_training_probes", "test_training_resume"}
+"""Modules about these numbers, or with runs that several tests share."""
+
+
+@pytest.fixture(autouse=True)
+def few_draws(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of tests train on points: what is measured and drawn beside that is exact in its own tests only."""
+    if request.module.__name__ not in _EXACT:
+        monkeypatch.setattr("ganworks.optimum.distance.DRAWS", 200)
+        monkeypatch.setattr("ganworks.session.scene._PLACES", 48)
+        monkeypatch.setattr("ganworks.session.scene._COARSE", 24)
+
+
 @pytest.fixture
 def double_precision():
     torch.set_default_dtype(torch.float64)
