@@ -49,7 +49,7 @@ def test_pixels_are_what_saving_would_leave() -> None:
 def test_the_digits_classifier_knows_the_packed_digits() -> None:
     x, label = digits(400)
     space = features.get("digits")
-    assert (space.logits(x).argmax(1) == label).double().mean() >= 0.985  # type: ignore[attr-defined]
+    assert (space.logits(x).argmax(1) == label).double().mean() >= 0.985  # type: ignore[attr-defined]  # ours, with a network
 
 
 def test_the_digits_space_sees_classes_that_are_missing() -> None:
@@ -100,12 +100,12 @@ def test_features_do_not_depend_on_the_pictures_beside(name: str) -> None:
 def test_float64_is_float64_throughout(name: str) -> None:
     exact, rounded = features.get(name, torch.float64), features.get(name)
     seen: set[torch.dtype] = set()
-    for module in exact.network.modules():  # type: ignore[attr-defined]
+    for module in exact.network.modules():  # type: ignore[attr-defined]  # ours, with a network
         module.register_forward_hook(lambda _, inputs, out: seen.update({inputs[0].dtype, out.dtype}))
     x = pictures(3)
     found = exact(x)
     assert seen == {torch.float64}
-    assert exact.classify(found).dtype == torch.float64  # type: ignore[attr-defined]
+    assert exact.classify(found).dtype == torch.float64  # type: ignore[attr-defined]  # ours, with a network
     assert 0 < (found - rounded(x)).abs().max() < 1e-4 * found.abs().max()
     assert rounded(x).dtype == torch.float32
 
@@ -144,7 +144,7 @@ def test_effnet_takes_grey_as_colour_and_any_size() -> None:
 
 def test_effnet_prepares_as_the_protocol_says() -> None:
     x = pictures(2)
-    seen = effnet().prepare(x)  # type: ignore[attr-defined]
+    seen = effnet().prepare(x)  # type: ignore[attr-defined]  # ours, with a network
     bytes_ = ((x + 1) * 127.5).round()
     # Bilinear without antialias, half-pixel centres: output pixel 10 of 64 lies at (10.5 * 28/64) - 0.5 = 4.09375.
     edge = (1 - 0.09375) * bytes_[:, 0, :, 4] + 0.09375 * bytes_[:, 0, :, 5]

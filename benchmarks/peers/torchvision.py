@@ -27,7 +27,7 @@ class _NoTorchvision(importlib.machinery.PathFinder):
     @classmethod
     def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Any:
         if name.partition(".")[0] == "torchvision":
-            return importlib.machinery.ModuleSpec(name, cls, is_package=True)  # type: ignore[arg-type]
+            return importlib.machinery.ModuleSpec(name, cls, is_package=True)  # type: ignore[arg-type]  # a class loads as well
         return None
 
     @staticmethod

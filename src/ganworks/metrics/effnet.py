@@ -13,8 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganworks.errors import error
-from ganworks.metrics.spaces import FeatureSpace, bytes_of, frozen, in_batches
+from ganworks.metrics.spaces import FeatureSpace, bytes_of, color_or_grey, convolving, in_batches
 from ganworks.metrics.weights import EFFNET, fill, read
 
 _VERSION = 1
@@ -116,18 +115,13 @@ class EffnetLite0(FeatureSpace):
         weights = read(path, EFFNET)
         network = Network()
         fill(network, weights, path)
-        # Channels-last takes about 4/5 of the time on a CPU.
-        # torch's stubs do not know that a module takes a layout in memory.
-        self.network = frozen(network).to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = convolving(network, dtype)
         self.dtype = dtype
         self.identity = f"{weights.digest} {_VERSION} {dtype}"
 
     def __call__(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
         """(N, C, H, W) in [-1, 1] to (N, 1280). Raises: UsageError E-METRIC-01 for other shapes."""
-        if x.ndim != 4 or x.shape[1] not in (1, 3):
-            needed = "pictures of shape (N, 1 or 3, H, W)"
-            raise error("E-METRIC-01", metric=self.name, needed=needed, got=f"shape {tuple(x.shape)}")
-        return in_batches(lambda part: self.network(self.prepare(part)), x.cpu())
+        return in_batches(lambda part: self.network(self.prepare(part)), color_or_grey(self.name, x))
 
     def classify(self, features: Float[Tensor, "n 1280"]) -> Float[Tensor, "n 1000"]:
         """Logits of ImageNet's classes."""

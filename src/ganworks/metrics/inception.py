@@ -18,8 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganworks.errors import error
-from ganworks.metrics.spaces import FeatureSpace, bytes_of, frozen, in_batches
+from ganworks.metrics.spaces import FeatureSpace, bytes_of, color_or_grey, convolving, in_batches
 from ganworks.metrics.weights import INCEPTION, fill, read
 
 _VERSION = 1
@@ -180,17 +179,13 @@ class Inception2015(FeatureSpace):
         weights = read(path, INCEPTION)
         network = Network()
         fill(network, weights, path)
-        # Convolutions on a CPU are faster with channels last; torch's stubs do not know that a module takes a layout.
-        self.network = frozen(network).to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = convolving(network, dtype)
         self.dtype = dtype
         self.identity = f"{weights.digest} {_VERSION} {dtype}"
 
     def __call__(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
         """(N, C, H, W) in [-1, 1] to (N, 2048). Raises: UsageError E-METRIC-01 for other shapes."""
-        if x.ndim != 4 or x.shape[1] not in (1, 3):
-            needed = "pictures of shape (N, 1 or 3, H, W)"
-            raise error("E-METRIC-01", metric=self.name, needed=needed, got=f"shape {tuple(x.shape)}")
-        return in_batches(lambda part: self.network(self.prepare(part)), x.cpu(), _BATCH)
+        return in_batches(lambda part: self.network(self.prepare(part)), color_or_grey(self.name, x), _BATCH)
 
     def classify(self, features: Float[Tensor, "n 2048"]) -> Float[Tensor, "n 1008"]:
         """Logits without the bias of the last layer: the inception score of 2016 leaves it out."""

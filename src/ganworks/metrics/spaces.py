@@ -1,14 +1,16 @@
 """What every feature space is, the two without a network, and the way pictures get into those with one."""
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from ganworks.data.spec import DataSpec
+from ganworks.errors import error
 
+_Network = TypeVar("_Network", bound=nn.Module)
 BATCH = 32
 """Pictures that a network sees at once. With 250 the activations leave the processor's cache: twice the time."""
 
@@ -96,3 +98,18 @@ def in_batches(
 def frozen(network: nn.Module) -> nn.Module:
     """A network that only measures: eval mode, no gradients."""
     return network.eval().requires_grad_(False)
+
+
+def convolving(network: _Network, dtype: torch.dtype) -> _Network:
+    """A frozen network of convolutions, laid out as they are fastest on a CPU: in about 4/5 of the time."""
+    frozen(network)
+    network.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the layout
+    return network
+
+
+def color_or_grey(name: str, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n c h w"]:
+    """Pictures on the CPU, for the space of that name. Raises: UsageError E-METRIC-01 for other shapes."""
+    if x.ndim != 4 or x.shape[1] not in (1, 3):
+        needed = "pictures of shape (N, 1 or 3, H, W)"
+        raise error("E-METRIC-01", metric=name, needed=needed, got=f"shape {tuple(x.shape)}")
+    return x.cpu()
