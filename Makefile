@@ -19,7 +19,7 @@ help:
 	@echo "make test          lint, types, import contract and tests"
 	@echo "make lint          the checks without the tests"
 	@echo "make experiments   every claim with its bar and its floor: hours"
-	@echo "make bench         the engine beside a hand-written loop, the metrics beside other people's, memory"
+	@echo "make bench         the engine beside a hand-written loop, the probes, the metrics beside other people's, memory"
 	@echo "make crosscheck    our numbers beside other people's on the same matrices"
 	@echo "make soak          a hundred kills, and the same bits after each"
 	@echo "make docs          the pages that are made from the error table and from the results"
@@ -40,13 +40,14 @@ lint: $(VENV)/test
 
 # Each claim keeps what it found, and goes on where it stopped; the last line lists which results are stale.
 experiments: $(VENV)/test
-	status=0; for claim in dirac floors likelihood ring grid turns ring_table classics conditional semisupervised digits first_minute forecast odd_pictures reading million emoji typos settings_fuzz intervals; do \
+	status=0; for claim in dirac floors likelihood ring grid turns ring_table classics conditional semisupervised digits first_minute forecast odd_pictures reading million emoji typos settings_fuzz intervals confusion; do \
 		OMP_NUM_THREADS=1 $(BIN)/python -m experiments.$$claim || status=1; done; \
 	$(BIN)/python -m experiments.record && exit $$status
 
 bench: $(VENV)/test $(PEERS)/peers
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.step_cost
+	$(BIN)/python -m benchmarks.probes
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.metrics --peers $(PEERS)
 

@@ -1,16 +1,21 @@
 """The pages that are made and not written: errors.md from the table of errors, the others from what was measured.
 
+Of diagnosis.md only what stands between two marks is made.
+
 python -m docs.make
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from experiments import confusion
 from experiments.record import ROOT, stale
+from ganworks.diagnosis import thresholds
 from ganworks.errors import TABLE
 
 DOCS = Path(__file__).parent
@@ -292,7 +297,43 @@ def _worst(found: list[tuple[float, str]]) -> tuple[str, str]:
     return (f"{off:.0e}", at) if off else ("0", "")
 
 
+def diagnosis_page() -> str:
+    """The written page with its made parts as they are now."""
+    text = (DOCS / "diagnosis.md").read_text()
+    for name, part in {"thresholds": _thresholds, "confusion": _confusion}.items():
+        marks = rf"(<!-- made by python -m docs.make: {name} -->\n).*?(<!-- end -->\n)"
+        made = "\n".join(part())
+        text, count = re.subn(marks, lambda found, made=made: f"{found[1]}{made}\n{found[2]}", text, flags=re.DOTALL)
+        assert count == 1, f"diagnosis.md has no place for {name}"
+    return text
+
+
+def _thresholds() -> Iterator[str]:
+    rows = [(f"`{name}`", number(each.value), each.meaning, each.source) for name, each in thresholds.TABLE.items()]
+    yield from table(("bound", "value", "of what", "source"), rows)
+
+
+def _confusion() -> Iterator[str]:
+    """What was planted, what was said first, and how often that was right."""
+    path = ROOT / "experiments" / "results" / "confusion.json"
+    if not path.exists():
+        yield "*Not measured yet: `python -m experiments.confusion`.*"
+        return
+    found = json.loads(path.read_text())
+    rows = []
+    for what, said, right, (low, high) in confusion.table(found):
+        told = ", ".join(f"{name} {count}" for name, count in sorted(said.items(), key=lambda each: -each[1]))
+        rows.append((what, sum(said.values()), told, f"{right:.2f} ({low:.2f} to {high:.2f})"))
+    yield from table(("planted", "trainings", "said first", "right, 95 % interval"), rows)
+    yield ""
+    remedies = [bar for bar in found["bars"] if bar["what"].startswith("remedy of")]
+    yield from table(("remedy", "held", ""), [(bar["what"], number(bar["value"]), bar["bar"]) for bar in remedies])
+    yield ""
+    yield f"*{found['date'][:10]}, {'stale' if stale(path) else 'fresh'}, `{found['command']}`.*"
+
+
 PAGES = {
+    "diagnosis.md": diagnosis_page,
     "errors.md": errors_page,
     "evidence.md": evidence_page,
     "classics.md": classics_page,

@@ -1,7 +1,4 @@
-"""The pictures of docs/theory.md: paths that the engine plays, and the gradients that `experiments.dirac` has measured.
-
-Needs matplotlib: pip install 'ganworks[plots]'.
-"""
+"""The pictures of docs/theory.md: paths that the engine plays, and gradients that `experiments.dirac` has measured."""
 
 import argparse
 import json

@@ -1,6 +1,6 @@
 """The picture of docs/likelihood.md: samples of each model beside the nats that it gives to held-out data.
 
-Needs matplotlib: pip install 'ganworks[plots]'. The numbers are those that `experiments.likelihood` has measured.
+The numbers are those that `experiments.likelihood` has measured.
 """
 
 import argparse

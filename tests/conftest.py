@@ -49,15 +49,22 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return
 
 
-_EXACT = {"test_optimum", "test_session_patience", "test_session_scene", "test_training_probes", "test_training_resume"}
+_EXACT = {
+    "test_diagnosis_diversity", "test_diagnosis_in_runs", "test_diagnosis_probe", "test_optimum",
+    "test_session_patience", "test_session_scene", "test_training_probes", "test_training_resume",
+}  # fmt: skip
 """Modules about these numbers, or with runs that several tests share."""
 
 
 @pytest.fixture(autouse=True)
 def few_draws(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hundreds of tests train on points: what is measured and drawn beside that is exact in its own tests only."""
+    """Hundreds of tests train on points: what is measured, drawn and reported beside that is whole in its own tests."""
     if request.module.__name__ not in _EXACT:
         monkeypatch.setattr("ganworks.optimum.distance.DRAWS", 200)
+        monkeypatch.setattr("ganworks.diagnosis.diversity.POINTS", 64)
+        monkeypatch.setattr("ganworks.diagnosis.probe.POINTS", 64)
+        monkeypatch.setattr("ganworks.diagnosis.diversity.PICTURES", 32)
+        monkeypatch.setattr("ganworks.session.ending.page", lambda run, tell: None)
         monkeypatch.setattr("ganworks.session.scene._PLACES", 48)
         monkeypatch.setattr("ganworks.session.scene._COARSE", 24)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import memory, metrics, overhead, step_cost
+from benchmarks import memory, metrics, overhead, probes, step_cost
 from benchmarks.cost import cost
 from experiments.record import Record
 from ganworks import data as datasets
@@ -26,6 +26,15 @@ def test_the_engine_is_measured_beside_a_bare_loop():
     found = overhead.compare("gan", datasets.open("ring"), rounds=5, joint=True, blocks=3)
     assert found["ratio"] > 0.5  # nothing to do with the bar: here every call is checked for its shapes
     assert found["low"] <= found["ratio"] <= found["high"]
+
+
+def test_the_probes_are_measured_beside_the_training():
+    settings = {"generator.width": 4, "discriminator.width": 4, "batch": 4}
+    found = probes.share("ring", steps=52, system="gan", **settings)
+    assert found["share"] > probes.BAR  # so few steps have as many looks as the whole run
+    parts = ("prepared_seconds", "preflight_seconds", "Distance_seconds", "Examination_seconds")
+    assert all(found[part] > 0 for part in parts)
+    assert found["share"] == pytest.approx(sum(found[part] for part in parts) / found["training_seconds"])
 
 
 @pytest.mark.parametrize("linear", [True, False])

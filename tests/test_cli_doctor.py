@@ -95,7 +95,7 @@ def test_versions_are_compared_by_their_numbers(version: str, least: str, yes: b
 def test_the_floors_are_those_of_the_package() -> None:
     least = {each.name: each.least for each in checkup.needed() if not each.extra}
     assert (least["torch"], least["pillow"], least["safetensors"]) == ("2.10", "12.3", "0.8")
-    assert {each.extra for each in checkup.needed()} >= {"", "features", "plots"}
+    assert {each.extra for each in checkup.needed()} >= {"", "features", "emoji"}
 
 
 @pytest.mark.parametrize(("name", "old"), [("torch", "2.9.1"), ("pillow", "12.2.0"), ("safetensors", "0.7.0")])
@@ -112,14 +112,14 @@ def test_a_missing_package_is_a_problem_and_a_missing_extra_a_note(monkeypatch: 
     real = checkup.version
 
     def without(name: str) -> str:
-        if name in ("numpy", "matplotlib"):
+        if name in ("numpy", "resvg-py"):
             raise PackageNotFoundError(name)
         return real(name)
 
     monkeypatch.setattr(checkup, "version", without)
     assert [each.what for each in found(checkup.versions, "PROBLEM")] == ["numpy"]
     notes = {each.what: each for each in found(checkup.extras, "note")}
-    assert notes["[plots]"].do == "for curves: pip install 'ganworks[plots]'"
+    assert notes["[emoji]"].do == "for pictures for the emoji experiment: pip install 'ganworks[emoji]'"
     assert found(checkup.extras, "PROBLEM") == []
 
 

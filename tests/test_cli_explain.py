@@ -10,6 +10,7 @@ import pytest
 from ganworks import data, errors, losses, metrics, penalties, systems
 from ganworks.cli import entries, options, topics
 from ganworks.cli.app import BUILT, build, main
+from ganworks.diagnosis.verdict import NAMES as VERDICTS
 from ganworks.metrics import features
 from ganworks.settings import GameSettings, RunSettings, keys, nested
 from ganworks.settings import build as build_settings
@@ -138,6 +139,16 @@ def test_what_is_to_be_tried_can_be_meant(topic: topics.Topic) -> None:
             made = systems.get(given.get("system") or "r3gan").Settings
             overrides = options.overrides(given.get("settings") or [], "train")
             build_settings(made, nested(overrides), system="")
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_a_verdict_explains_itself_and_names_the_verb(name: str) -> None:
+    topic = explained(name.replace("_", " "), "word")
+    assert topic.name == name
+    assert "ganworks diagnose RUN" in topic.set
+    assert len(topic.set) > 1, "and something to try"
+    assert name in explained("verdict", "word").see
+    assert any("verdict" in part.lower() for part in (*topic.text, *topic.see))
 
 
 def test_no_word_stands_for_two_things_of_the_glossary() -> None:

@@ -21,6 +21,8 @@ from ganworks import data, errors, systems
 from ganworks.cli import options
 from ganworks.cli.app import _verb_first, build, main
 from ganworks.cli.systems import _settings, _written
+from ganworks.diagnosis import thresholds
+from ganworks.diagnosis.verdict import NAMES
 from ganworks.errors import UsageError
 from ganworks.session import Order, session_of
 from ganworks.settings import GameSettings, RunSettings, keys
@@ -182,7 +184,7 @@ def test_commands_can_be_meant(page: Path) -> None:
         "ganworks train ring --system wgan_pg",
         "ganworks train ring --set objective.lss=hinge",
         "ganworks train ring --set objective.loss=hing",
-        "ganworks diagnose RUN",
+        "ganworks invert RUN",
         "make coffee",
         "python -m experiments.nothing",
     ],
@@ -308,6 +310,22 @@ def test_every_remedy_plays(line: str) -> None:
 def test_the_page_of_errors_is_what_the_table_gives() -> None:
     assert (DOCS / "errors.md").read_text() == make.errors_page(), "run: python -m docs.make"
     assert all(f"`{code}`" in make.errors_page() for code in errors.TABLE)
+
+
+def test_the_bounds_of_the_diagnosis_are_those_of_the_table() -> None:
+    page = (DOCS / "diagnosis.md").read_text()
+    assert page == make.diagnosis_page(), "run: python -m docs.make"
+    assert all(f"| `{name}` | {make.number(row.value)} |" in page for name, row in thresholds.TABLE.items())
+
+
+def test_the_page_of_the_diagnosis_has_every_verdict_and_every_number() -> None:
+    page = (DOCS / "diagnosis.md").read_text()
+    section = page.split("## The verdicts")[1].split("## Before")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == NAMES
+    sources = "".join(path.read_text() for path in (ROOT / "src/ganworks/diagnosis").glob("*.py"))
+    measured = set(re.findall(r'"(probe\.[a-z_.]+[a-z])"', sources))
+    assert len(measured) >= 20
+    assert {name for name in measured if f"`{name}`" not in page} == set()
 
 
 def test_the_page_of_evidence_names_every_result(tmp_path: Path) -> None:

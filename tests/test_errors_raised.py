@@ -105,6 +105,7 @@ RAISED |= {
     "E-NAME-07": lambda here: GAN("conditional", **SMALL).start("digits", steps=1).sample(2, label=12),
     "E-NAME-08": lambda here: command("train", "ring", "--log", "tensorbord"),
     "E-NAME-09": lambda here: command("explain", "hinje"),
+    "E-NAME-11": lambda here: command("failure", "mode_colapse"),
     "E-SET-01": lambda here: GAN(batch=0),
     "E-SET-02": lambda here: GAN(**{"turns.unroll": 5, "turns.simultaneous": True}),
     "E-SET-03": lambda here: command("train", "--config", str(here.write("mine.toml", "batch = = 3"))),
@@ -165,6 +166,12 @@ def pictures(here: Here, *, broken: bool) -> Path:
     if broken:
         (folder / "4.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     return folder
+
+
+@raises("E-RUN-06")
+def _(here: Here) -> None:
+    (here.folder / "failures" / "frozen").mkdir(parents=True)
+    command("failure", "frozen")
 
 
 @raises("E-DATA-04")

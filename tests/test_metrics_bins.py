@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganworks.errors import UsageError
 from ganworks.metrics import different_bins, score
-from ganworks.metrics.bins import _centers
+from ganworks.metrics.bins import centers_of
 from ganworks.theory import ring
 
 
@@ -67,7 +67,7 @@ def test_it_rises_with_distance() -> None:
 
 def test_k_means_finds_centres_that_are_there() -> None:
     points = ring().sample(800, torch.Generator().manual_seed(0)).double()
-    distances = torch.cdist(_centers(points, 8, 0), ring().means).min(1)
+    distances = torch.cdist(centers_of(points, 8, 0), ring().means).min(1)
     assert distances.indices.unique().numel() == 8
     assert float(distances.values.max()) < 0.01
 

@@ -66,6 +66,7 @@ def test_a_record_has_every_term_the_rates_and_growing_seconds(tmp_path: Path) -
     ready(tmp_path / "run", watchers=[heard.append]).play(3)
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     terms = {"discriminator.adversarial", "generator.adversarial", "discriminator.lr", "generator.lr"}
+    terms |= {"logit.real", "logit.fake", "gradient.discriminator", "gradient.generator"}
     assert [set(line) for line in lines] == [{"step", "seconds", *terms}] * 3
     assert 0 <= lines[0]["seconds"] <= lines[1]["seconds"] <= lines[2]["seconds"]
     assert [(line["step"], line["steps"]) for line in heard] == [(1, 3), (2, 3), (3, 3)]

@@ -225,11 +225,9 @@ def write(found: Comparison, out: Path) -> tuple[list[Path], list[str]]:
             (folder / "grids.png").write_bytes(encoded.getbuffer())
             files.append("grids.png")
         runs = [(side.name, history.loss_curves(side.path)) for side in sides if side.kind == "run"]
-        if runs and curves.can_draw():
+        if runs:
             (folder / "curves.png").write_bytes(curves.picture(runs))
             files.append("curves.png")
-        elif runs:
-            notes.append("no loss curves: they need matplotlib, pip install 'ganworks[plots]'")
     return [out / name for name in files], notes
 
 

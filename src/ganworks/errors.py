@@ -91,6 +91,7 @@ TABLE: dict[str, Entry] = {
     "E-NAME-10": Entry(
         UsageError, "two feature spaces are called '{name}'", "remove the package that brings one, or rename yours"
     ),
+    "E-NAME-11": Entry(UsageError, "unknown failure '{name}'", "ganworks failure"),
     # settings and options
     "E-SET-01": Entry(UsageError, "setting '{name}' cannot be {value}: {reason}", "ganworks explain {name}"),
     "E-SET-02": Entry(UsageError, "{reason}", "ganworks systems {system}"),
@@ -114,6 +115,7 @@ TABLE: dict[str, Entry] = {
     "E-RUN-05": Entry(
         UsageError, "{path} is a {found}, and no {asked} can start from it", "leave --system out, or say {found}"
     ),
+    "E-RUN-06": Entry(UsageError, "{path} is there already", "ganworks failure {name} --out {other}"),
     "E-ARG-01": Entry(UsageError, "{reason}", "correct that argument"),
     "E-SHAPE-01": Entry(ShapeError, "{function} needs {needed}, but got {got}", "give tensors of the needed shapes"),
     "E-GRAD-01": Entry(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ganworks import data as datasets
@@ -283,16 +283,21 @@ def _closest(sides: Sides, drawn: Tensor, copies: Memorization) -> UInt8[np.ndar
     """The samples that are closest to training pictures, each above the one it is closest to."""
     fakes = drawn[[pair.fake for pair in copies.pairs]] / 127.5 - 1
     trained = sides.data.rows(torch.tensor([pair.train for pair in copies.pairs]))["x"]
-    times = max(1, _SIDE // fakes.shape[2])
-    fakes, trained = (each.repeat_interleave(times, 2).repeat_interleave(times, 3) for each in (fakes, trained))
-    columns = min(8, len(fakes))
+    name = f"samples of {sides.name} above the training pictures of {sides.data.name} they are closest to"
+    return pairs(fakes, trained, name)
+
+
+def pairs(above: Float[Tensor, "n c h w"], below: Float[Tensor, "n c h w"], name: str) -> UInt8[np.ndarray, "_h _w 3"]:
+    """Pictures in [-1, 1] each above another one, eight pairs in a row, under a name."""
+    times = max(1, _SIDE // above.shape[2])
+    above, below = (each.repeat_interleave(times, 2).repeat_interleave(times, 3) for each in (above, below))
+    columns = min(8, len(above))
     lines = [
         np.pad(pictures.grid(torch.cat(pair), columns), ((0, _SIDE // 4), (0, 0), (0, 0)), constant_values=255)
-        for pair in zip(torch.split(fakes, columns), torch.split(trained, columns), strict=True)
+        for pair in zip(torch.split(above, columns), torch.split(below, columns), strict=True)
         if len(pair[0]) == columns
     ]
-    names = [f"samples of {sides.name} above the training pictures of {sides.data.name} they are closest to"]
-    return beside([np.concatenate(lines)], names)
+    return beside([np.concatenate(lines)], [name])
 
 
 def _picture(sides: Sides, drawn: Tensor) -> UInt8[np.ndarray, "h w c"]:

@@ -151,15 +151,46 @@ def described(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def records(path: Path, naming: bytes = b"") -> Iterator[dict[str, Any]]:
+def records(path: Path, naming: bytes = b"", file: str = "metrics.jsonl") -> Iterator[dict[str, Any]]:
     """The records of a run in their order, or those that hold a word; torn and foreign lines are passed over."""
-    file = path / "metrics.jsonl"
-    if not file.is_file():
+    place = path / file
+    if not place.is_file():
         return
-    with contextlib.suppress(OSError), file.open("rb") as lines:
+    with contextlib.suppress(OSError), place.open("rb") as lines:
         while line := lines.readline(_LONGEST):
             if naming in line and (record := _record(line)):
                 yield record
+
+
+def numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The records of a run, each with its line in metrics.jsonl, counted from 1."""
+    return iter(Reader(path).read())
+
+
+class Reader:
+    """The records of a run that may be going on: each call reads what is new since the last one."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path / "metrics.jsonl"
+        self._end, self._line, self._last = 0, 0, b""
+        self._found: list[tuple[int, dict[str, Any]]] = []
+
+    def read(self) -> list[tuple[int, dict[str, Any]]]:
+        """All records so far, each with its line; anew where what was read last is gone, as after a rollback."""
+        with contextlib.suppress(OSError):
+            if not self._file.is_file():
+                return self._found
+            with self._file.open("rb") as lines:
+                # Its length does not tell: the run may have grown past it again, with other numbers.
+                lines.seek(self._end - len(self._last))
+                if lines.read(len(self._last)) != self._last:
+                    lines.seek(0)
+                    self._end, self._line, self._last, self._found = 0, 0, b"", []
+                while (line := lines.readline(_LONGEST)).endswith(b"\n"):
+                    self._end, self._line, self._last = self._end + len(line), self._line + 1, line
+                    if record := _record(line):
+                        self._found.append((self._line, record))
+        return self._found
 
 
 class Look(NamedTuple):
@@ -255,7 +286,10 @@ def _is_count(value: object) -> TypeGuard[int]:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value is a number that a float can hold; a whole number in JSON may be longer."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**1023)
 
 
 def _is_odd(value: object) -> bool:

@@ -23,6 +23,7 @@ from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import UsageError, error
 from ganworks.game import System
 from ganworks.metrics.inputs import Labels
+from ganworks.random import Streams
 from ganworks.settings import RunSettings, build, read
 from ganworks.training import building, checkpoint, disk, stored
 from ganworks.training.average import CHUNK, Average, for_sampling, sample
@@ -45,7 +46,8 @@ class Model:
     step: int
 
     @cached_property
-    def _still(self) -> System:
+    def still(self) -> System:
+        """The system in evaluation, with the averaged weights."""
         return for_sampling(self.system, self.average, self.run.seed)
 
     def sample(self, count: int, seed: int = 0, label: Label = None) -> Tensor:
@@ -67,14 +69,25 @@ class Model:
         """
         spec = self.system.data
         given = {} if label is None else {"label": labels(self.system, count, label)}
-        drawn = sample(self._still, count, seed, done, 0, **given) or {"x": torch.empty(0, *spec.shape), **given}
+        drawn = sample(self.still, count, seed, done, 0, **given) or {"x": torch.empty(0, *spec.shape), **given}
         return Batch({**drawn, "x": spec.decode(drawn["x"])})
+
+    def at_once(self, count: int, seed: int, label: Label = None) -> Tensor:
+        """Samples in the data's units from a single call of the generator: other ones than `sample` has, and sooner.
+
+        Which they are depends on how many are asked for.
+        """
+        given = {} if label is None else {"label": labels(self.system, count, label)}
+        random = Streams((seed, "at once"), count)
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.default_generator.manual_seed(random.key())
+            return self.system.data.decode(self.still.generate(count, random, **given)["x"])
 
     def parts(self, count: int, seed: int = 0) -> Iterator[Tensor]:
         """The samples of `sample`, some at a time: the rest of them is not drawn yet."""
         size = max(CHUNK, part_of(self.system.data.shape) // CHUNK * CHUNK)
         for start in range(0, count, size):
-            drawn = sample(self._still, min(count, start + size), seed, start=start)
+            drawn = sample(self.still, min(count, start + size), seed, start=start)
             yield self.system.data.decode(drawn["x"])
 
     def classify(self, x: Tensor) -> Tensor:
@@ -82,9 +95,9 @@ class Model:
 
         Raises: UsageError if the system learns no classes.
         """
-        if not isinstance(self._still, Classifier):
+        if not isinstance(self.still, Classifier):
             raise error("E-SET-02", reason=f"{self.system.name} does not classify", system=self.system.name)
-        return self._still.classify(x)
+        return self.still.classify(x)
 
 
 @runtime_checkable

@@ -111,6 +111,7 @@ class Objective(nn.Module):
             sides[1].append(see_fake(self._moved(fake, round, "fake")))
         (real_logits, *moved_real), (fake_logits, *moved_fake) = self._judge(critic, *sides)
         round.notes["logits"] = (real_logits.detach(), fake_logits.detach())
+        round.shown["logit.real"], round.shown["logit.fake"] = round.notes["logits"]
         moved = {"r1": moved_real, "r2": moved_fake}
         return _Judged(critic, round, real, fake, see_real, see_fake, real_logits, fake_logits, moved)
 

@@ -27,6 +27,7 @@ class Round:
         phase: Name of the phase. progress, phase_progress: parts done of the run and of the phase, in [0, 1).
         count: Rows of this process's part of a batch.
         notes: Values for `after`, detached; empty at the start of an update.
+        shown: Values worth a record that are no terms, such as D's logits, detached; their means are recorded.
     """
 
     def __init__(self, seed: int, steps: int, batch: int, read: Callable[[], Batch], rows: slice | None = None) -> None:
@@ -36,6 +37,7 @@ class Round:
         self.steps = steps
         self.count = batch if rows is None else rows.stop - rows.start
         self.notes: dict[str, Any] = {}
+        self.shown: dict[str, Tensor] = {}
         self.kept: list[Tensor] = []
         self.looking_ahead = False
         self.random = Streams((seed,), batch)
@@ -92,6 +94,7 @@ class Round:
         self._once.clear()
         self._real = None
         self.notes.clear()
+        self.shown.clear()
 
     def begin_update(self, player: str, update: int, *, shared: bool = False) -> None:
         """A new update of a player: its own streams, and fresh data unless the round shares one batch."""

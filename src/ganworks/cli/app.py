@@ -14,9 +14,11 @@ from ganworks.cli.compare import compare
 from ganworks.cli.complaint import as_ours, complain
 from ganworks.cli.data import SUB_VERBS as DATA_SUB_VERBS
 from ganworks.cli.data import data
+from ganworks.cli.diagnose import diagnose
 from ganworks.cli.doctor import doctor
 from ganworks.cli.eval import evaluate
 from ganworks.cli.explain import explain
+from ganworks.cli.failure import failure
 from ganworks.cli.output import DEFAULT, Output, discard_output
 from ganworks.cli.resume import resume
 from ganworks.cli.runs import runs
@@ -29,10 +31,11 @@ from ganworks.registry import suggestion
 BUILT: dict[str, Callable[..., int]] = {
     "train": train, "resume": resume, "sample": sample, "eval": evaluate, "runs": runs, "compare": compare,
     "data": data,
+    "diagnose": diagnose, "failure": failure,
     "systems": systems, "explain": explain, "doctor": doctor,
 }  # fmt: skip
 PLANNED = (
-    "diagnose", "failure", "interpolate", "invert", "inpaint",
+    "interpolate", "invert", "inpaint",
     "translate", "upscale", "speak", "augment", "features", "export", "sweep", "studio",
 )  # fmt: skip
 

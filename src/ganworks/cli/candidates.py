@@ -16,8 +16,8 @@ LOGGERS = ("tensorboard",)
 LOSSES = (
     "minimax", "non_saturating", "wasserstein", "least_squares", "hinge", "relativistic_paired", "relativistic_average",
 )  # fmt: skip
-OWN_SETTINGS = ("turns.eager", "turns.one_pass", "gain", "labelled")
-"""Settings of single systems. These four are known elsewhere, beside code that needs torch; a test compares them."""
+OWN_SETTINGS = ("turns.eager", "turns.one_pass", "gain", "labelled", "projection")
+"""Settings of single systems. These are known elsewhere, beside code that needs torch; a test compares them."""
 
 
 class Candidate(NamedTuple):
@@ -145,6 +145,12 @@ def _settings(last: str) -> Iterator[Candidate]:
     yield from (Candidate(f"{key}={word}") for word in words)
 
 
+def _failures(_: str) -> Iterator[Candidate]:
+    from ganworks.failures.recipes import GALLERY
+
+    return (Candidate(each.name, each.shows) for each in GALLERY)
+
+
 def _metrics(last: str) -> Iterator[Candidate]:
     from ganworks.aims import AIMS, FAMILIES
 
@@ -201,6 +207,7 @@ _SOURCES: dict[tuple[str, str], Callable[[str], Iterator[Candidate]]] = {
     ("", "system"): _systems,
     ("systems", "name"): _systems,
     ("explain", "name"): _topics,
+    ("failure", "name"): _failures,
     ("", "data"): _data,
     ("", "held_out"): _data,
     ("", "against"): _data,
@@ -212,6 +219,7 @@ _SOURCES: dict[tuple[str, str], Callable[[str], Iterator[Candidate]]] = {
     ("", "device"): _named("cpu"),
     ("", "log"): _named(*LOGGERS),
     ("resume", "run"): _trained,
+    ("diagnose", "run"): _trained,
     ("", "model"): _trained,
     ("", "start_from"): _trained,
     ("compare", "a"): _trained,

@@ -21,7 +21,6 @@ _SAFETY = {"torch", "pillow", "safetensors"}
 """Packages that read files: below our floors they have known holes."""
 _EXTRAS = {
     "features": "scores of colour pictures in a network's features (effnet-lite0)",
-    "plots": "curves",
     "emoji": "pictures for the emoji experiment",
     "tensorboard": "train --log tensorboard",
 }

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from ganworks.cli.findings import brief
 from ganworks.cli.output import Output
 from ganworks.cli.scores import from_the_optimum, how_far, score_table
 from ganworks.errors import in_a_shell
@@ -22,11 +23,17 @@ def _lines(result: Result) -> Iterator[str]:
     yield f"run   {result.run}"
     if result.grid:
         yield f"grid  {result.grid}"
+    if result.report:
+        yield f"page  {result.report}"
     if result.scores:
         yield ""
         scores = [score.as_dict() for score in result.scores]
         yield from score_table(scores)
         yield from filter(None, (how_far(scores), from_the_optimum(result.found)))
+    if result.verdicts:
+        yield ""
+        for verdict in result.verdicts:
+            yield from brief(verdict.as_dict())
     yield ""
     reason = _REASONS.get(result.stopped, result.stopped)
     if (looks := result.looks) is not None:
@@ -60,7 +67,7 @@ def finish(result: Result, output: Output) -> int:
         "step": result.step,
         "stopped": result.stopped,
         "scores": [score.as_dict() for score in result.scores],
-        "verdicts": list(result.verdicts),
+        "verdicts": [verdict.as_dict() for verdict in result.verdicts],
     }
     output.result(data, lambda: _lines(result))
     if result.stopped == "signal":

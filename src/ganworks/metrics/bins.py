@@ -47,7 +47,7 @@ def estimates(
         raise unfit("different_bins", "a level between 0 and 1", level)
     _, (x, y) = same_scale(x, y)
     drawn = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    centers = _centers(x[drawn[: max(bins, len(x) // _OF_REAL)]], bins, seed)
+    centers = centers_of(x[drawn[: max(bins, len(x) // _OF_REAL)]], bins, seed)
     a, b = (torch.bincount(_cells(points, centers), minlength=len(centers)).double() for points in (x, y))
     together = (a + b) / (len(x) + len(y))
     error = (together * (1 - together) * (1 / len(x) + 1 / len(y))).sqrt()
@@ -57,7 +57,7 @@ def estimates(
     return {"different_bins": share(differ, len(centers)) if groups else Estimate(differ)}
 
 
-def _centers(x: Float64[Tensor, "n d"], bins: int, seed: int) -> Float64[Tensor, "k d"]:
+def centers_of(x: Float64[Tensor, "n d"], bins: int, seed: int) -> Float64[Tensor, "k d"]:
     """Centres by k-means, begun by k-means++; fewer where there are fewer different points.
 
     Source: Lloyd 1982; Arthur and Vassilvitskii 2007, section 2.2.

@@ -32,7 +32,7 @@ class Labelled(nn.Module):
 
 
 class Projection(nn.Module):
-    """f(x, y) = head(φ(x)) + ⟨e(y), φ(x)⟩: how real a sample is, and how much one of class y.
+    """f(x, y) = head(φ(x)) + w ⟨e(y), φ(x)⟩: how real a sample is, and how much one of class y.
 
     The label meets the features in a product, so D has no way around it: a label that is joined with the input is one
     more input, which D can leave aside.
@@ -42,9 +42,10 @@ class Projection(nn.Module):
         network: A discriminator with `features` (B, F) and a linear `head`, which moves here.
         classes: K.
         pack: Samples that D judges together. Each place in a pack has an e of its own, and their sum is taken.
+        weight: w; 0 leaves D without the label.
     """
 
-    def __init__(self, network: nn.Module, classes: int, pack: int = 1) -> None:
+    def __init__(self, network: nn.Module, classes: int, pack: int = 1, weight: float = 1.0) -> None:
         super().__init__()
         assert isinstance(network.head, nn.Linear)
         self.head = network.head
@@ -52,7 +53,7 @@ class Projection(nn.Module):
         self.network = network
         self.embedding = nn.Embedding(pack * classes, self.head.in_features)
         nn.init.normal_(self.embedding.weight, 0.0, 1 / math.sqrt(pack * self.head.in_features))
-        self.classes = classes
+        self.classes, self.weight = classes, weight
 
     def features(self, x: Float[Tensor, "b ..."], label: Int64[Tensor, "b ..."]) -> Float[Tensor, "b f"]:
         """φ(x): what the last layer judges. The label has no part in it."""
@@ -67,4 +68,4 @@ class Projection(nn.Module):
 
     def forward(self, x: Float[Tensor, "b ..."], label: Int64[Tensor, "b ..."]) -> Float[Tensor, " b"]:
         features = self.features(x, label)
-        return self.head(features).squeeze(1) + (features * self.code(label)).sum(1)
+        return self.head(features).squeeze(1) + self.weight * (features * self.code(label)).sum(1)

@@ -4,13 +4,14 @@ Letters: p the data, q the generator's samples, n draws of each, r = log p/q.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from ganworks.game import System
 from ganworks.metrics.interval import Estimate
 from ganworks.optimum.best import critic_gap, gap, judge
 from ganworks.optimum.laws import Law, blurred, kernels, narrowest
@@ -19,7 +20,7 @@ from ganworks.theory.densities import Density
 from ganworks.training.average import for_sampling
 from ganworks.training.engine import Engine
 
-DRAWS = 2_500
+DRAWS = 2_000
 """n."""
 _BLURS = (0.25, 0.5, 0.7, 1.0)
 """Of the blur's std to the narrowest std of p: the sharpest one at which real draws look like p counts, or the last."""
@@ -29,6 +30,8 @@ that p has room for, over 8 n."""
 _HALVINGS = 10
 _DENSER = 0.15
 """Nats a coordinate: by half the blur, samples as wide as it gain 0.1, half as wide 0.2, a point 0.69."""
+_ASKED = 10
+"""One sample in so many tells how close together they lie: only a median is taken."""
 _FLOORS = 2
 """Sets of real draws that the floor is the mean of."""
 
@@ -48,10 +51,12 @@ class Distance:
     Args:
         engine: Whose game it is. Real draws are the same at every step, samples are fresh.
         density: p, of one or two dimensions.
+        still: The system with its averaged weights, where it is there already.
     """
 
-    def __init__(self, engine: Engine, density: Density) -> None:
+    def __init__(self, engine: Engine, density: Density, still: Callable[[], System] | None = None) -> None:
         assert density.dimensions in (1, 2)
+        self._still = still or (lambda: for_sampling(engine.system, engine.average, engine.seed))
         self.engine, self.density = engine, density
         seed = engine.seed
         self.real = density.sample(DRAWS, generator(seed, "probe", "real"))
@@ -102,7 +107,7 @@ class Distance:
 
     def draw(self, step: int) -> Float[Tensor, "n d"]:
         """Fresh samples of the averaged weights, in the data's units."""
-        system = for_sampling(self.engine.system, self.engine.average, self.engine.seed)
+        system = self._still()
         random = Streams((self.engine.seed, "probe"), DRAWS).at(step)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.default_generator.manual_seed(random.key())
@@ -147,8 +152,8 @@ def jensen_shannon(at_real: Float[Tensor, " n"], at_fake: Float[Tensor, " m"]) -
     return max(0.0, math.log(2) - 0.5 * float(told))
 
 
-def _others(rows: Float[Tensor, "n d"], blur: float) -> Float[Tensor, " n"]:
-    """log of the kernels of all other samples at each, in units of a kernel's peak; -inf where none is near."""
+def _others(rows: Float[Tensor, "n d"], blur: float) -> Float[Tensor, " some"]:
+    """log of the kernels of all other samples at some, in units of a kernel's peak; -inf where none is near."""
     peak = -rows.shape[1] * (math.log(blur) + 0.5 * math.log(2 * math.pi)) - math.log(len(rows))
-    sums = (kernels(rows, blur).log_prob(rows) - peak).exp() - 1
+    sums = (kernels(rows, blur).log_prob(rows[::_ASKED]) - peak).exp() - 1
     return torch.where(sums > 1e-5, sums, 0).log()

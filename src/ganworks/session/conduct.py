@@ -1,19 +1,21 @@
 """A training from its order to its result: data, engine, loop and scores, wired together."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ganworks import history, machine, model, plan, scoring, systems
+from ganworks import history, machine, model, plan
 from ganworks.data import pictures
-from ganworks.errors import error, in_a_shell
+from ganworks.diagnosis import ward
+from ganworks.diagnosis.verdict import Verdict
+from ganworks.errors import TrainingError, error, in_a_shell
 from ganworks.metrics.score import Score
-from ganworks.session import changes, patience
+from ganworks.session import changes, ending, patience
 from ganworks.session.order import Order, command, is_named, judge
 from ganworks.session.origin import origin_of
 from ganworks.session.prepared import Again, Session
@@ -24,11 +26,6 @@ from ganworks.training.engine import Engine
 from ganworks.training.folder import RunFolder, create_next, differences, surroundings
 from ganworks.training.loggers import logging
 from ganworks.training.loop import Loop, Stopped, Watcher
-
-_DONE = ("steps", "patience")
-"""What ends a run that is scored then."""
-QUICK = 20.0
-"""Seconds of training under which the scores at the end are kept short too."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +38,15 @@ class Result:
     scores: list[Score]
     grid: Path | None
     signal: int | None = None
-    verdicts: list[Any] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     found: Mapping[str, float] = field(default_factory=dict)
     """What the probes found at the last step."""
     looks: patience.Standing | None = None
     """The best look and the last one, where the run has patience."""
     next: list[str] = field(default_factory=list)
+    report: Path | None = None
+    """The page on it; None where there was no time for one."""
 
 
 def train(order: Order, watchers: Sequence[Watcher] = ()) -> Result:
@@ -76,8 +75,12 @@ def conduct(session: Session, order: Order, watchers: Sequence[Watcher]) -> Resu
         else:
             created = RunFolder.create(order.run, settings, surroundings(threads), files)
         notes = [session.headline(again), *session.data.note, *session.notes]
-        with created as run:
-            return _play(session, run, engine.steps, watchers, notes, again, log=order.log)
+
+        def play() -> Result:
+            with created as run:
+                return _play(session, run, engine.steps, watchers, notes, again, log=order.log)
+
+        return _told(play, created.path, watchers)
 
 
 @contextlib.contextmanager
@@ -129,6 +132,18 @@ def resume(
     if (steps is not None) + (time is not None) + ("steps" in asked) > 1:
         raise error("E-USE-01", verb="resume", reason="--steps and --time both say how long; give one")
     loggers.check(log)
+    return _told(partial(_resumed, path, steps, time, watchers, data, asked, log), path, watchers)
+
+
+def _resumed(
+    path: Path,
+    steps: int | None,
+    time: float | None,
+    watchers: Sequence[Watcher],
+    data: Any,
+    asked: Mapping[str, Any],
+    log: Sequence[str],
+) -> Result:
     with RunFolder.existing(path) as run:
         config = read(path / "config.toml")
         found = checkpoint.latest(run.checkpoints)
@@ -158,6 +173,19 @@ def resume(
                 run.replace("config.toml", dump(session.run, engine.system.settings))
             line = f"{session.made.name} on {session.run.data}: from step {engine.step} to {until}"
             return _play(session, run, until, watchers, [line, *session.notes, *notes], again, seconds, log)
+
+
+def _told(play: Callable[[], Result], path: Path, watchers: Sequence[Watcher]) -> Result:
+    """Play a run, and write its report once the run is free: until then it is still going on."""
+    tell = teller(watchers)
+    try:
+        result = play()
+    except TrainingError:
+        if history.is_run(path):
+            ending.page(path, tell)
+        raise
+    # Who sends a signal may not wait for long; diagnose --out writes the same page.
+    return result if result.stopped == "signal" else replace(result, report=ending.page(path, tell))
 
 
 def _continue(engine: Engine, run: RunFolder, found: checkpoint.Checkpoint | None) -> tuple[str, ...]:
@@ -206,28 +234,46 @@ def _play(
             keeper = patience.Keeper(run, lambda: session.model, session.run.patience)
             keeper.mend()
             notes += [probe.note for probe in probes if isinstance(probe, patience.Watch)]
-        enough = keeper.enough if keeper else None
-        loop = Loop(engine, run, pace, draw, told, seconds, session.settings, probes, enough)
 
         def note(text: str) -> None:
             run.log(text)
             loop.tell({"message": text})
 
+        doctor = ward.Doctor(run.path, run.record_verdict, note)
+
+        def looked(save: Callable[[], None]) -> bool:
+            doctor.look()
+            if engine.step == until:
+                doctor.end()  # before the last save, which a resume would take for the end
+            return keeper is not None and keeper.enough(save)
+
+        loop = Loop(engine, run, pace, draw, told, seconds, session.settings, probes, session.early, looked)
+
         for each in notes:
             note(each)
         with session.enough_memory(lambda: f"step {engine.step + 1}", again, standing):
-            stopped = loop.play(until)
+            try:
+                stopped = loop.play(until)
+            except TrainingError as caught:
+                doctor.end(str(caught).splitlines()[0])  # as the log has it
+                raise
+        if stopped in ending.DONE:
+            doctor.end()
+        else:
+            doctor.interrupted()
         if keeper and not any(isinstance(probe, patience.Watch) for probe in loop.probes):
             note("the score of --patience failed, so nothing could stop the run or stand in best/: log.txt says why")
         scores: list[Score] = []
         try:
-            scores = _scores(session, loop) if stopped in _DONE else []
-            if scores:
+            if stopped in ending.DONE:
+                scores = ending.scores(session, loop)
                 history.write_scores(run.path, engine.step, [score.as_dict() for score in scores])
+                ending.draw(session, run, loop.seconds)
         except Exception as caught:
             if not machine.ran_out(caught):
                 raise
-            notes.append(f"there is not enough memory for the scores; the run is complete: {str(caught).strip()[:200]}")
+            part = "pictures" if scores else "scores"
+            notes.append(f"there is not enough memory for the {part}; the run is complete: {str(caught).strip()[:200]}")
             note(notes[-1])
     run.log(f"stopped at step {engine.step}: {stopped}")
     return Result(
@@ -237,31 +283,12 @@ def _play(
         scores=scores,
         grid=loop.grid,
         signal=loop.signals.caught,
+        verdicts=doctor.verdicts,
         notes=notes,
-        found=loop.found if stopped in _DONE else {},
+        found=loop.found if stopped in ending.DONE else {},
         looks=patience.standing(run.path) if keeper else None,
-        next=_next(session, run.path, engine.step, stopped),
+        next=ending.following(session, run.path, engine.step, stopped),
     )
-
-
-def _scores(session: Session, loop: Loop) -> list[Score]:
-    assert session.data is not None
-    count = scoring.usual_samples(session.data.spec, quick=loop.seconds < QUICK)
-    return scoring.evaluate(session.model.parts, session.data, count, trained_on=True, tell=loop.tell)
-
-
-def _next(session: Session, run: Path, step: int, stopped: Stopped) -> list[str]:
-    """Three commands to paste."""
-    assert session.data is not None
-    typed, out, data = (in_a_shell(Path(each)) for each in (run, f"samples-{run.name}", session.run.data))
-    best = run / patience.NAME if patience.kept(run) else run
-    sample = f"ganworks sample {in_a_shell(best)} -n 64 --out {out}"
-    if stopped not in _DONE:
-        return [f"ganworks resume {typed}", sample, "ganworks systems"]
-    kind, others = session.data.spec.kind, (name for name in systems.names() if name != session.made.name)
-    other = next(name for name in others if kind in systems.get(name).accepts)
-    further = "--set patience=0" if stopped == "patience" else f"--steps {2 * step}"
-    return [sample, f"ganworks resume {typed} {further}", f"ganworks train {data} --system {other}"]
 
 
 def teller(watchers: Sequence[Watcher]) -> Watcher:

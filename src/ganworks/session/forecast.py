@@ -16,7 +16,8 @@ from ganworks.data.dataset import DataSet
 from ganworks.plan.trial import Watermark, cost, cycle, midway, untraced, usual
 from ganworks.session import patience
 from ganworks.session.changes import flat
-from ganworks.session.conduct import QUICK, ready, session_of, teller
+from ganworks.session.conduct import ready, session_of, teller
+from ganworks.session.ending import QUICK
 from ganworks.session.order import Order
 from ganworks.session.prepared import Session
 from ganworks.settings import dump
@@ -117,7 +118,15 @@ def forecast(order: Order, watchers: Sequence[Watcher] = ()) -> Plan:
             seconds=seconds,
             files={name: len(text.encode()) for name, text in texts.items()}
             | ({f"{patience.NAME}/": first} if session.run.patience else {})
-            | _written(engine.steps, pace, (record, len(json.dumps(found)) if found else 0), grid, first, state),
+            | _written(
+                engine.steps,
+                pace,
+                (record, len(json.dumps(found)) if found else 0),
+                session.early[0],
+                grid,
+                first,
+                state,
+            ),
             run=order.run or next_free(Path("runs"), name),
             notes=[session.headline(again), *data.note, *session.notes],
             command=again(),
@@ -130,7 +139,7 @@ def _played(engine: Engine, threads: int) -> tuple[float, int]:
     rounds = cycle(engine)
     shares = sum(map(engine.planned, range(engine.steps))) / engine.planned(middle.step)
     with untraced():
-        terms = engine.round()
+        terms = engine.round() | engine.shown()
         spent = [cost(engine, rounds) / threads for _ in range(-(-SAMPLED // rounds) + 1)]
     record = {"step": engine.steps, "seconds": 1234.567, **{name: float(value) for name, value in terms.items()}}
     rates = {f"{player}.lr": engine.lr(player) for player in engine.players}
@@ -154,11 +163,14 @@ def _real_grid(data: DataSet) -> Any:
     return pictures.grid(data.rows(torch.arange(min(64, len(data))))["x"], columns=8)
 
 
-def _written(steps: int, pace: Pace, record: tuple[int, int], grid: int, first: int, state: int) -> dict[str, int]:
+def _written(
+    steps: int, pace: Pace, record: tuple[int, int], early: int, grid: int, first: int, state: int
+) -> dict[str, int]:
     """Bytes of what the loop writes, by name.
 
     Args:
         record: Bytes of a record, and what probes add to one; 0 where there are none.
+        early: The step of the pre-flight.
     """
     line, more = record
     probed = steps // pace.sample + (steps % pace.sample > 0) if more else 0
@@ -166,17 +178,22 @@ def _written(steps: int, pace: Pace, record: tuple[int, int], grid: int, first: 
     later = min(-(-steps // pace.checkpoint), _KEPT)
     saved = later * state + (first if later < _KEPT else 0)
     return {
-        "metrics.jsonl": _lines(steps, pace, probes=bool(more)) * line + probed * more,
+        "metrics.jsonl": _lines(steps, pace, probes=bool(more), early=early) * line + probed * more,
         f"samples/ ({grids})": grids * grid,
+        "real.png": grid,
         f"checkpoints/ ({_KEPT} kept)": saved,
     }
 
 
-def _lines(steps: int, pace: Pace, *, probes: bool) -> int:
-    """Records: at the first and the last step, at every so many, and where probes look."""
+def _lines(steps: int, pace: Pace, *, probes: bool, early: int = 0) -> int:
+    """Records: at the first and the last step, at every so many, and where probes look, the early one among them."""
     others = steps // pace.sample - steps // math.lcm(pace.record, pace.sample) if probes else 0
     every = (pace.record, pace.sample) if probes else (pace.record,)
-    return steps // pace.record + others + sum(all(end % each for each in every) for end in {1, steps})
+    return (
+        steps // pace.record
+        + others
+        + sum(all(end % each for each in every) for end in {1, steps, early if 0 < early <= steps else 1})
+    )
 
 
 def _told(data: DataSet) -> dict[str, Any]:

@@ -2,19 +2,21 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 
 from ganworks import data as datasets
-from ganworks import machine, model, plan, systems
+from ganworks import machine, model, plan, scoring, systems
 from ganworks.data import builtin, pictures
 from ganworks.data.dataset import DataSet
 from ganworks.data.spec import DataSpec
+from ganworks.diagnosis.probe import FIRST_UPDATES, Examination
 from ganworks.errors import DataError, GanworksError, TrainingError, UsageError, error
 from ganworks.game import Rows, System
+from ganworks.metrics import features
 from ganworks.objective import loss_of
 from ganworks.optimum import Distance
 from ganworks.plan import batch
@@ -30,7 +32,7 @@ from ganworks.training.engine import Engine
 from ganworks.training.loop import Probe, Watcher
 
 _GRID = 64
-_ROWS, _COLUMNS = 8, 16
+ROWS, COLUMNS = 8, 16
 """The grid of a system that takes labels: a column for each class, as far as they fit."""
 _MEASURED = 1_000
 """Horizon of an engine that is built to be measured and thrown away."""
@@ -257,9 +259,46 @@ class Session:
         assert self.data is not None
         assert self.engine is not None
         density = self.data.density
-        known = None if density is None or density.dimensions > 2 else Distance(self.engine, density)
+        known = None
+        if density is not None and density.dimensions <= 2:
+            known = Distance(self.engine, density, lambda: self.model.still)
         watch = patience.Watch(lambda: self.model, self.data, known) if self.run.patience else None
-        return [probe for probe in (known, watch) if probe is not None]
+        return [probe for probe in (known, watch, self.examination) if probe is not None]
+
+    @cached_property
+    def examination(self) -> Examination:
+        """The probe of the diagnosis."""
+        assert self.data is not None
+        assert self.engine is not None
+        space = scoring.space_for(self.data.spec)
+        quick = features.get("pixels" if space == "effnet-lite0" else space)  # a network of 4 million weights is not
+        pace = plan.pace(self.run, self.run.steps)
+        return Examination(
+            self.engine,
+            self.data,
+            quick,
+            lambda count, seed, label: self.model.at_once(count, seed, label),
+            self._again,
+            pace.sample,
+        )
+
+    def _again(self) -> Engine:
+        """An engine like this run's, as it was at step 0."""
+        assert self.engine is not None
+        engine = self.new_engine(self.engine.steps)
+        if self.origin is not None:
+            self.origin.start(engine)
+        return engine
+
+    @property
+    def early(self) -> tuple[int, Probe]:
+        """The step at which D has made its first 50 updates, and what is asked then."""
+        assert self.engine is not None
+        step, updates = 0, 0
+        while updates < FIRST_UPDATES and step < FIRST_UPDATES:
+            updates += self.engine.planned(step, "discriminator")
+            step += 1
+        return step, self.examination.preflight
 
     def picture(self) -> NDArray[Any]:
         """A sample grid. The latents are always the same, so that grids can be compared.
@@ -273,8 +312,8 @@ class Session:
             self._scene = self._scene or Scene(self.data)
             return self._scene.picture(self.engine.system, self.model.draw(POINTS))
         if "label" in self.made.conditions:
-            classes = torch.tensor(self.data.spec.class_weights).nonzero()[:_COLUMNS, 0]
-            label = classes.repeat(_ROWS)
+            classes = torch.tensor(self.data.spec.class_weights).nonzero()[:COLUMNS, 0]
+            label = classes.repeat(ROWS)
             return pictures.grid(self.model.sample(len(label), label=label), columns=len(classes))
         return pictures.grid(self.model.sample(_GRID), columns=8)
 

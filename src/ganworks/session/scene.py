@@ -103,15 +103,28 @@ class Scene:
             names.append(optimum[1])
         return beside(sheets, names)
 
+    def real_picture(self, other: Batch) -> NDArray[Any]:
+        """What samples of the data's own law would look like: other rows of the data in their place."""
+        if self.real.shape[1] > 1:
+            return self._scatter(other)
+        log_p, _ = self._data
+        return self._curves(log_p, kernels(other["x"], self._blur).log_prob(self._places), log_p, None, None, "real")
+
     def _scatter(self, drawn: Batch, size: int = 512) -> NDArray[Any]:
         return pictures.points_picture(drawn["x"], self.real, size, self.limits, drawn.get("label"))
 
     def _curves(
-        self, log_p: Tensor, log_q: Tensor, there: Tensor, judged: Tensor | None, optimum: tuple[Tensor, str] | None
+        self,
+        log_p: Tensor,
+        log_q: Tensor,
+        there: Tensor,
+        judged: Tensor | None,
+        optimum: tuple[Tensor, str] | None,
+        name: str = "samples",
     ) -> NDArray[Any]:
         densities = [
             Curve("data", log_p.exp().numpy(), _GREY, filled=True),
-            Curve("samples", log_q.exp().numpy(), _BLUE),
+            Curve(name, log_q.exp().numpy(), _BLUE),
         ]
         shares = []
         if judged is not None:

@@ -5,7 +5,7 @@ E log D(x|y) + E log(1 - D(G(z|y)|y)) (equation 2).
 
 The paper joins y with the inputs of fully connected maxout layers and trains by SGD with momentum. A D can leave such
 an input aside. Here it cannot: D is the projection of Miyato and Koyama 2018 (arXiv:1802.05637),
-f(x, y) = head(φ(x)) + ⟨e(y), φ(x)⟩. G gets y as the paper has it, one-hot beside z.
+f(x, y) = head(φ(x)) + w ⟨e(y), φ(x)⟩, w `projection`. G gets y as the paper has it, one-hot beside z.
 
 Departures, all for CPU minutes: the projection; the networks (networks/compact.py) and Adam of r3gan; its loss, which
 judges real and fake in pairs, with both penalties on D's slope: a pair has one label. The fakes of an update take the
@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Int64
+from pydantic import Field
 from torch import Tensor, nn
 
 from ganworks.data.spec import Batch, DataSpec
@@ -27,7 +28,14 @@ from ganworks.networks.pair import Sizes
 from ganworks.networks.projection import Labelled, Projection
 from ganworks.objective import Objective
 from ganworks.random import Streams
+from ganworks.settings import Weight
 from ganworks.systems.r3gan import R3GAN, R3GANSettings
+
+
+class ConditionalSettings(R3GANSettings):
+    """Those of r3gan, and how much D hears of the label."""
+
+    projection: Weight = Field(1.0, description="weight of the label in what D says; 0: D is not told the label")
 
 
 class Conditional(R3GAN):
@@ -36,8 +44,10 @@ class Conditional(R3GAN):
     name = "conditional"
     paper = "Mirza and Osindero 2014, Conditional Generative Adversarial Nets, arXiv:1411.1784"
     conditions = ("label",)
+    Settings = ConditionalSettings
+    settings: ConditionalSettings
 
-    def __init__(self, settings: R3GANSettings, data: DataSpec) -> None:
+    def __init__(self, settings: ConditionalSettings, data: DataSpec) -> None:
         if not data.classes:
             raise error("E-SET-02", reason="conditional needs data with labels", system=self.name)
         super().__init__(settings, data)
@@ -59,7 +69,7 @@ class Conditional(R3GAN):
     ) -> None:
         """Show both networks the label."""
         classes, pack = len(self.data.classes), self.settings.view.pack
-        judge = Projection(discriminator, classes, pack)
+        judge = Projection(discriminator, classes, pack, self.settings.projection)
         super().set_up(Labelled(generator, classes), judge, joint=joint, objective=objective)
 
     def row(self) -> dict[str, Tensor]:

@@ -109,11 +109,11 @@ class Engine:
         self.system.begin(self.round_)
         return self._update(Turn(name))
 
-    def planned(self, step: int) -> int:
-        """Updates that the round of a step makes."""
+    def planned(self, step: int, player: str = "") -> int:
+        """Updates that the round of a step makes: all, or those of one player."""
         stretch = self._stretch(step)
         self.round_.begin(step, stretch.phase.name, 0.0)
-        turns = (turn.updates for turn in stretch.phase.turns)
+        turns = (turn.updates for turn in stretch.phase.turns if player in ("", turn.player))
         return sum(updates if isinstance(updates, int) else updates(self.round_) for updates in turns)
 
     def _stretch(self, step: int) -> _Stretch:
@@ -174,6 +174,11 @@ class Engine:
         if not bad and flat.isfinite().all():
             return  # only the sum has overflowed
         raise error("E-TRAIN-01", player=player.name, part=part, step=self.step + 1)
+
+    def shown(self) -> dict[str, Tensor]:
+        """What a record has beside the terms: D's mean logits, and the norm of each player's last gradient."""
+        means = {name: values.float().mean() for name, values in self.round_.shown.items()}
+        return means | {f"gradient.{name}": mover.flat.norm() for name, mover in self.movers.items()}
 
     def check(self) -> None:
         """Refuse weights that are not finite: an overflow in the optimizer shows only in the next loss.

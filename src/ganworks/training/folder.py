@@ -38,6 +38,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
         self.metrics = path / "metrics.jsonl"
+        self.verdicts = path / "verdicts.jsonl"
         self._lock = filelock.FileLock(path / ".lock", blocking=False)
 
     @classmethod
@@ -166,27 +167,40 @@ class RunFolder:
 
     def record(self, values: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl, whole and at once."""
-        with self.writing(self.metrics.name), self.metrics.open("ab") as file:
+        self._append(self.metrics, values)
+
+    def record_verdict(self, values: Mapping[str, Any]) -> None:
+        """Append one line to verdicts.jsonl."""
+        self._append(self.verdicts, values)
+
+    def _append(self, path: Path, values: Mapping[str, Any]) -> None:
+        with self.writing(path.name), path.open("ab") as file:
             file.write(json.dumps(values).encode() + b"\n")
 
     def sync_records(self) -> None:
         """Wait until the disk has the records: a checkpoint must not outlive those of its steps."""
-        with self.writing(self.metrics.name), self.metrics.open("ab") as file:
-            os.fsync(file.fileno())
+        for path in (self.metrics, self.verdicts):
+            with self.writing(path.name), path.open("ab") as file:
+                os.fsync(file.fileno())
+        with self.writing(self.metrics.name):
             disk.sync_folder(self.path)
 
     def cut_records(self, step: int) -> float:
-        """Drop the lines after a step and what a crash has left of one; returns the seconds of the last line kept."""
+        """Drop the lines after a step and what a crash has left of one; returns the seconds of the last record kept."""
+        self._cut(self.verdicts, step)
+        return self._cut(self.metrics, step)
+
+    def _cut(self, path: Path, step: int) -> float:
         end, seconds = 0, 0.0
-        with self.writing(self.metrics.name):
-            content = self.metrics.read_bytes() if self.metrics.exists() else b""
+        with self.writing(path.name):
+            content = path.read_bytes() if path.exists() else b""
             for line in content.splitlines(keepends=True):
                 record = _record(line)
                 if record is None or record[0] > step:
                     break
                 end, seconds = end + len(line), record[1]
             if end < len(content):
-                os.truncate(self.metrics, end)
+                os.truncate(path, end)
         return seconds
 
     def log(self, message: str) -> None:

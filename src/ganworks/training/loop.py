@@ -85,6 +85,7 @@ class Loop:
             One that fails is named in the log and not called again. Their time is no training time.
         seconds: Training time that earlier parts of this run took: CPU seconds ÷ threads, as `--time` counts it.
         settings: Of the run; every checkpoint keeps them.
+        early: A probe that is called once, and its step.
         enough: Asked once a record of the probes is written, with what saves at this step: whether to stop there.
     """
 
@@ -98,10 +99,11 @@ class Loop:
         seconds: float = 0.0,
         settings: Mapping[str, Any] | None = None,
         probes: Sequence[Probe] = (),
+        early: tuple[int, Probe] | None = None,
         enough: Callable[[Callable[[], None]], bool] | None = None,
     ) -> None:
         self.engine, self.run, self.pace, self.draw, self.settings = engine, run, pace, draw, settings
-        self.watchers, self.probes, self.enough = list(watchers), list(probes), enough
+        self.watchers, self.probes, self.early, self.enough = list(watchers), list(probes), early, enough
         self.found: dict[str, float] = {}
         """What the probes found last."""
         self.signals = Signals()
@@ -171,18 +173,27 @@ class Loop:
                 self.watchers.remove(watcher)
                 self.run.log(f"the watcher {_failed(watcher, caught)}")
 
-    def _probed(self) -> dict[str, float]:
-        """What the probes find at this step. What is not finite is left out: JSON has no such numbers."""
-        self.found = {}
-        for probe in list(self.probes):
-            try:
-                numbers = {name: float(value) for name, value in probe(self.engine.step).items()}
-            except Exception as caught:
+    def _probed(self, until: int) -> dict[str, float]:
+        """What the probes that are due find at this step."""
+        step, found = self.engine.step, dict[str, float]()
+        if self.early is not None and step == self.early[0]:
+            found |= self._asked(self.early[1])
+        if self.probes and (step % self.pace.sample == 0 or step == until):
+            for probe in list(self.probes):
+                found |= self._asked(probe)
+            self.found = found
+        return found
+
+    def _asked(self, probe: Probe) -> dict[str, float]:
+        """What a probe finds. What is not finite is left out: JSON has no such numbers."""
+        try:
+            numbers = {name: float(value) for name, value in probe(self.engine.step).items()}
+        except Exception as caught:
+            if probe in self.probes:
                 self.probes.remove(probe)
-                self.run.log(f"the probe {_failed(probe, caught)}")
-            else:
-                self.found |= {name: value for name, value in numbers.items() if math.isfinite(value)}
-        return self.found
+            self.run.log(f"the probe {_failed(probe, caught)}")
+            return {}
+        return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
     def _rounds(self, until: int) -> Stopped:
         engine, pace = self.engine, self.pace
@@ -191,10 +202,10 @@ class Loop:
             terms = self._round()
             self.seconds += (time.process_time() - begun) / self._threads
             step = engine.step
-            probing = bool(self.probes) and (step % pace.sample == 0 or step == until)
-            if step % pace.record == 0 or step in (1, until) or probing:
-                self._record(terms, self._probed() if probing else {}, until)
-                if probing and self.enough is not None and self.enough(lambda: self._save(until)) and step < until:
+            found = self._probed(until)
+            if step % pace.record == 0 or step in (1, until) or found:
+                self._record(terms, found, until)
+                if found and self.enough is not None and self.enough(lambda: self._save(until)) and step < until:
                     return "patience"
                 if self._asked_to_stop() and step < until:
                     return "request"
@@ -221,10 +232,12 @@ class Loop:
 
     def _record(self, terms: Mapping[str, Tensor], found: Mapping[str, float], until: int) -> None:
         engine = self.engine
-        names = list(terms)
-        values = torch.stack([terms[name].float() for name in names]).tolist() if names else []
+        shown = {**terms, **engine.shown()}
+        values = torch.stack([value.float() for value in shown.values()]).tolist() if shown else []
+        numbers = {name: value for name, value in zip(shown, values, strict=True) if math.isfinite(value)}
         rates = {f"{player}.lr": engine.lr(player, done=True) for player in engine.players}
-        record = {"step": engine.step, **dict(zip(names, values, strict=True)), **rates}
+        record: dict[str, Any] = {"step": engine.step, **numbers, **rates}
+        record |= {"rollbacks": engine.rollbacks} if engine.rollbacks else {}
         record |= {name: value for name, value in found.items() if name not in record}
         self.run.record({**record, "seconds": round(self.seconds, 3)})
         told = {"steps": until, "seconds": self.seconds, "batch": engine.system.settings.batch}
