@@ -101,7 +101,7 @@ def test_a_discriminator_that_is_known_gives_its_slope_and_its_accuracy() -> Non
 def test_rows_are_those_it_trains_on_and_those_it_has_never_seen() -> None:
     probe = known()
     probe(0)
-    trained, _, held_out, _ = (each["x"] for each in Height.seen[-4:])
+    trained, *_, held_out, _ = (each["x"] for each in Height.seen[-6:])
     spec = probe.engine.system.data
     inside, outside = (
         spec.encode(part.rows(torch.arange(len(part)))["x"]) for part in (probe.data, probe.data.held_out)
@@ -138,14 +138,14 @@ def test_noise_is_seen_through() -> None:
     probe = known(by=-2.0, **{"view.noise": 10.0})
     assert probe(0)["probe.accuracy"] == pytest.approx(0.556, abs=0.1)
     assert 8 < Height.seen[-1]["x"].std() < 12
-    assert torch.equal(Height.seen[-1]["x"], Height.seen[-3]["x"]), "the fakes beside both kinds of rows are the same"
+    assert torch.equal(Height.seen[-1]["x"], Height.seen[-4]["x"]), "the fakes beside both kinds of rows are the same"
 
 
 def test_packs_are_of_rows_from_anywhere() -> None:
     """The rows are sorted by class: neighbours would tell D that the data have collapsed."""
     probe = known(system="conditional", **{"view.pack": 4})
     probe(0)
-    trained = Height.seen[-4]
+    trained = Height.seen[-6]
     assert trained["x"].shape == (25, 8)
     assert trained["label"].shape == (25, 4)
     alike = (trained["label"] == trained["label"][:, :1]).all(1).double().mean()
@@ -155,7 +155,7 @@ def test_packs_are_of_rows_from_anywhere() -> None:
 def test_d_is_shown_the_labels_of_rows_and_of_samples() -> None:
     probe = known(system="conditional")
     probe(0)
-    real, fake = Height.seen[-4:-2]
+    real, fake = Height.seen[-6], Height.seen[-4]
     assert torch.equal(real["label"], fake["label"])
     inside = {tuple(row["x"].tolist()): int(row["label"]) for row in (probe.data[i] for i in range(len(probe.data)))}
     decoded = probe.engine.system.data.decode(real["x"])
@@ -182,8 +182,8 @@ class Patches(nn.Module):
 
 def test_patches_are_averaged_for_the_logit_and_summed_for_the_slope() -> None:
     """As the losses and the penalties take them."""
+    plain = known(by=-2.0)(0)
     probe = known(by=-2.0)
-    plain = probe(0)
     probe.engine.system.discriminator = Patches()
     found = probe(0)
     assert found["probe.slope"] == pytest.approx(6)
@@ -224,8 +224,9 @@ def test_the_preflight_is_one_where_d_is_sure_and_half_where_it_is_blind() -> No
     probe = known()
     probe._make = lambda: known(by=-9.0).engine
     assert probe.preflight(50) == {"probe.preflight": 1}
-    probe.engine.system.discriminator = Height(0.0)
-    assert probe.preflight(50) == {"probe.preflight": 0.5}
+    blind = known(0.0)
+    blind._make = probe._make
+    assert blind.preflight(50) == {"probe.preflight": 0.5}
 
 
 # Nobody notices
@@ -337,15 +338,15 @@ def test_a_player_that_stands_still_has_moved_by_nothing() -> None:
     assert found["probe.moved.discriminator"] > 0
 
 
-@pytest.mark.parametrize(("every", "asked"), [(1000, 1), (200, 1), (100, 2), (20, 10), (1, 200)])
-def test_motion_plays_at_most_a_hundredth_of_the_rounds(every: int, asked: int) -> None:
+@pytest.mark.parametrize(("every", "asked"), [(1000, 1), (400, 1), (200, 2), (150, 3), (20, 20), (1, 400)])
+def test_motion_plays_at_most_a_two_hundredth_of_the_rounds(every: int, asked: int) -> None:
     probe = started("gan")
     motion = Motion(probe._make, every)
-    answered = [index for index in range(0, 401) if index % asked == 0]
+    answered = [index for index in range(0, 801) if index % asked == 0]
     assert [index for index in (0, 1, asked - 1, asked, 2 * asked) if motion(probe.engine, index)] == [
         index for index in (0, 1, asked - 1, asked, 2 * asked) if index in answered
     ]
-    assert 2 / (asked * every) <= 0.0101 or asked == 1
+    assert 2 / (asked * every) <= 0.005 + 1e-9
 
 
 def test_a_round_that_is_refused_gives_no_motion(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,7 +386,7 @@ FAULTS = {
         test_the_preflight_judges_the_generator_as_it_was,
     ),
     "the mean of patches for their sum": (
-        "diagnosis.judgement._slope", lambda logits, x: _slope(logits.reshape(len(logits), -1).mean(1), x),
+        "diagnosis.judgement._slope", lambda system, seen: _slope(system, seen) / 2,
         test_patches_are_averaged_for_the_logit_and_summed_for_the_slope,
     ),
     "other batches than the game's": (
