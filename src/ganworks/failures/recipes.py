@@ -72,7 +72,7 @@ GALLERY: tuple[Failure, ...] = (
             **_both(lr=1e-3, betas=[0.95, 0.999]), "turns.simultaneous": True, "sample.every": 40,
             "objective.loss": "wasserstein", "objective.clip": 0.1,
         },
-        "probe.distance_online", "less", 2.0,
+        "probe.distance_online", "less", 1.5,
     ),
     Failure(
         "divergence",
