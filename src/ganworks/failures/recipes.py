@@ -69,7 +69,7 @@ GALLERY: tuple[Failure, ...] = (
         "Both players move at once, with much momentum, in the game of clipped weights: they run past each other.",
         "ring", "gan", 1000,
         {
-            **_both(lr=1e-3, betas=[0.95, 0.999]), "turns.simultaneous": True, "sample.every": 40,
+            **_both(lr=1e-3, betas=[0.95, 0.999]), "turns.simultaneous": True,
             "objective.loss": "wasserstein", "objective.clip": 0.1,
         },
         "probe.distance_online", "less", 1.5,
