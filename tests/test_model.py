@@ -292,3 +292,24 @@ def test_anything_anywhere_in_a_config_loads_or_is_refused(
 def test_a_model_that_is_not_there_is_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 2
     assert "E-RUN-02" in capsys.readouterr().err
+
+
+def test_truncation_reaches_the_system_row_by_row_and_others_refuse_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    gan = GAN("conditional", **{"generator.width": 8, "batch": 8}).start("digits", steps=4)
+    with pytest.raises(UsageError, match=r"E-SET-02.*takes no truncation"):
+        gan.sample(2, truncation=0.5)
+    seen: list[torch.Tensor] = []
+    made = type(gan.system)
+    whole = made.generate
+
+    def generate(self: Any, count: int, random: Any, truncation: Any = None, **given: Any) -> Any:
+        seen.append(truncation)
+        return whole(self, count, random, **given)
+
+    monkeypatch.setattr(made, "generate", generate)
+    monkeypatch.setattr(made, "conditions", ("label", "truncation"))
+    gan.sample(40, truncation=0.5)
+    assert [each.tolist() for each in seen] == [[0.5] * 32] * 2
+    for wrong in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="truncation is a number above 0"):
+            gan.sample(2, truncation=wrong)

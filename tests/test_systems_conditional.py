@@ -19,7 +19,7 @@ from ganworks.networks.projection import Projection
 from ganworks.objective import OnePass
 from ganworks.random import Streams, generator
 from ganworks.settings import build, nested
-from ganworks.systems.conditional import Conditional, from_shares
+from ganworks.systems.conditional import Conditional
 from ganworks.training.engine import Engine
 
 SMALL = {"generator.width": 8, "discriminator.width": 8, "latent.size": 4, "batch": 8}
@@ -163,7 +163,8 @@ def test_data_without_classes_is_refused_at_construction() -> None:
 
 def test_labels_are_drawn_as_the_data_has_them() -> None:
     weights = (0.5, 0.0, 0.25, 0.125, 0.125, 0.0)
-    label = from_shares(weights, Streams((0, "sample"), 40_000))
+    spec = data("points").spec.model_copy(update={"classes": tuple("abcdef"), "class_weights": weights})
+    label = Conditional(Conditional.Settings(), spec).labels(Streams((0, "sample"), 40_000))
     shares = torch.bincount(label, minlength=6) / len(label)
     assert shares[1] == shares[5] == 0
     torch.testing.assert_close(shares, torch.tensor(weights), atol=0.01, rtol=0)  # 4 standard errors

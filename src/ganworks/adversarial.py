@@ -1,4 +1,4 @@
-"""The standard game: one generator against one discriminator, without conditions.
+"""The standard game: one generator against one discriminator; and the same game for each class at once.
 
 Most named GANs differ from it in networks, loss, penalties and settings only; their files say just that. A system with
 other players or other losses starts from `game.System` instead.
@@ -7,14 +7,17 @@ other players or other losses starts from `game.System` instead.
 from typing import Any
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor, nn
 
-from ganworks.data.spec import Batch
+from ganworks.data.spec import Batch, DataSpec
+from ganworks.errors import error
 from ganworks.game import Player, Round, System, Terms, latent
 from ganworks.networks.pair import Sizes
 from ganworks.networks.spectral import spectral_norm
 from ganworks.objective import Objective, full
 from ganworks.random import Streams
+from ganworks.settings import GameSettings
 
 
 class Adversarial(System):
@@ -107,3 +110,43 @@ class Adversarial(System):
     def generate(self, count: int, random: Streams, **given: Any) -> Batch:
         """Samples from fresh latents."""
         return Batch({"x": self.generator(latent(self.settings.latent, random))})
+
+
+class ClassConditional(Adversarial):
+    """The game for each class at once: G is told a label, D judges a sample as one of its label.
+
+    The fakes of an update take the labels of the real batch that D compares them with, so they are those of the data,
+    and a pair differs in nothing but being real. G maps (latents, labels) to samples; D takes `x` and `label`.
+    """
+
+    conditions = ("label",)
+
+    def __init__(self, settings: GameSettings, data: DataSpec) -> None:
+        if not data.classes:
+            raise error("E-SET-02", reason=f"{self.name} needs data with labels", system=self.name)
+        super().__init__(settings, data)
+        # Players who move at once share a batch and its labels; in turns each update has its own, and fakes of its own.
+        self.shared_fakes = settings.turns.simultaneous
+
+    def row(self) -> dict[str, Tensor]:
+        """One row of D's inputs: a sample and its label."""
+        return {**super().row(), "label": torch.zeros((), dtype=torch.int64)}
+
+    def real(self, round: Round) -> dict[str, Tensor]:
+        """What D sees of the data."""
+        return {"x": round.real["x"], "label": round.real["label"]}
+
+    def fake(self, round: Round) -> dict[str, Tensor]:
+        """Samples of the labels of the real batch, row by row."""
+        label = round.real["label"]
+        return {"x": self.drawn(round, label), "label": label}
+
+    def generate(self, count: int, random: Streams, label: Int64[Tensor, " b"] | None = None, **given: Any) -> Batch:
+        """Samples of the labels; where none are given they are drawn as the data has them."""
+        label = self.labels(random) if label is None else label
+        return Batch({"x": self.generator(latent(self.settings.latent, random), label), "label": label})
+
+    def labels(self, random: Streams) -> Int64[Tensor, " b"]:
+        """Labels with the shares of the classes."""
+        reached = torch.tensor(self.data.class_weights, dtype=torch.float64).cumsum(0)
+        return torch.searchsorted(reached / reached[-1], random.uniform("label").double(), right=True)

@@ -84,8 +84,9 @@ class System(nn.Module):
     gives: ClassVar[Kind]
     Settings: ClassVar[type[GameSettings]]
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
-    conditions: ClassVar[tuple[str, ...]] = ()
-    """What `generate` can be given, one row a sample, and returns beside the samples: `label`."""
+    conditions: tuple[str, ...] = ()
+    """What `generate` can be given, one row a sample: `label`, which it returns beside the samples; `truncation`, how
+    far from the middle it may go. An instance may have others than its class, where they depend on the data."""
 
     def __init__(self, settings: GameSettings, data: DataSpec) -> None:
         super().__init__()

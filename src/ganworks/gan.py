@@ -134,7 +134,9 @@ class GAN:
         """What it was trained on."""
         return self._model.system.data
 
-    def sample(self, count: int = 64, seed: int = 0, label: model.Label = None) -> Tensor:
+    def sample(
+        self, count: int = 64, seed: int = 0, label: model.Label = None, truncation: float | None = None
+    ) -> Tensor:
         """Samples in the data's units: points (N, D), pictures (N, C, H, W) in [-1, 1].
 
         The same seed gives the same samples, and the first ten of 64 are those of `sample(10)`.
@@ -142,12 +144,14 @@ class GAN:
         Args:
             label: For systems that take labels: one class, or one for each sample, as numbers. None: drawn as the data
                 has them; `draw` says which they are.
+            truncation: For systems that take one (`biggan`, `stylegan2`): the smaller, the more typical and the more
+                alike are the samples. None: none.
         """
-        return self._model.sample(count, seed, label)
+        return self._model.sample(count, seed, label, truncation)
 
-    def draw(self, count: int = 64, seed: int = 0, label: model.Label = None) -> Batch:
+    def draw(self, count: int = 64, seed: int = 0, label: model.Label = None, truncation: float | None = None) -> Batch:
         """The samples of `sample` as `x`, and the `label` of each where the system takes labels: (N,) int64."""
-        return self._model.draw(count, seed, label)
+        return self._model.draw(count, seed, label, truncation)
 
     def classify(self, x: Tensor) -> Tensor:
         """Logits (N, K) of the classes, by the averaged weights of a system that learns them (`semisupervised`).

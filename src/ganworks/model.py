@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 
 import safetensors.torch
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
@@ -50,25 +51,33 @@ class Model:
         """The system in evaluation, with the averaged weights."""
         return for_sampling(self.system, self.average, self.run.seed)
 
-    def sample(self, count: int, seed: int = 0, label: Label = None) -> Tensor:
+    def sample(self, count: int, seed: int = 0, label: Label = None, truncation: float | None = None) -> Tensor:
         """Samples in the data's units: points (N, D), pictures (N, C, H, W) in [-1, 1].
 
-        Sample i depends on the seed, on i, and on its label alone.
+        Sample i depends on the seed, on i, on its label and on the truncation alone.
         """
-        return self.draw(count, seed, label)["x"]
+        return self.draw(count, seed, label, truncation)["x"]
 
     def draw(
-        self, count: int, seed: int = 0, label: Label = None, done: Callable[[int], None] = lambda rows: None
+        self,
+        count: int,
+        seed: int = 0,
+        label: Label = None,
+        truncation: float | None = None,
+        done: Callable[[int], None] = lambda rows: None,
     ) -> Batch:
         """The same samples as `x`, and the `label` of each where the system takes labels.
 
         Args:
             label: One class, or one for each sample, as numbers; None: drawn as the data has them.
+            truncation: How far from the middle latents may lie, more than 0, as the system defines it; None: anywhere.
             done: Called now and then with the samples that are there.
-        Raises: UsageError if the system takes no label, or for a class that the data did not have.
+        Raises: UsageError if the system takes no label or truncation, or for a class that the data did not have.
         """
         spec = self.system.data
         given = {} if label is None else {"label": labels(self.system, count, label)}
+        if truncation is not None:
+            given["truncation"] = _truncations(self.system, count, truncation)
         drawn = sample(self.still, count, seed, done, 0, **given) or {"x": torch.empty(0, *spec.shape), **given}
         return Batch({**drawn, "x": spec.decode(drawn["x"])})
 
@@ -107,15 +116,27 @@ class Classifier(Protocol):
     def classify(self, x: Tensor) -> Tensor: ...
 
 
+def _truncations(system: System, count: int, truncation: float) -> Float[Tensor, " n"]:
+    """One number for each sample. Raises: UsageError if the system truncates nothing, or for a number of 0 or less."""
+    _must_take(system, "truncation")
+    if not 0 < truncation < math.inf:
+        raise error("E-ARG-01", reason=f"truncation is a number above 0, not {truncation}")
+    return torch.full((count,), truncation)
+
+
+def _must_take(system: System, condition: str) -> None:
+    if condition not in system.conditions:
+        able = [name for name in systems.names() if condition in systems.get(name).conditions]
+        details = [f"systems that take one: {', '.join(able)}"]
+        raise error("E-SET-02", reason=f"{system.name} takes no {condition}", system=system.name, details=details)
+
+
 def labels(system: System, count: int, label: int | Labels) -> Int64[Tensor, " n"]:
     """One label for each sample.
 
     Raises: UsageError if the system takes none, for another number of them, or for a class that the data did not have.
     """
-    if "label" not in system.conditions:
-        able = [name for name in systems.names() if "label" in systems.get(name).conditions]
-        details = [f"systems that take one: {', '.join(able)}"]
-        raise error("E-SET-02", reason=f"{system.name} takes no label", system=system.name, details=details)
+    _must_take(system, "label")
     given = torch.as_tensor(label)
     if given.dtype == torch.bool or given.is_floating_point() or given.shape not in ((), (count,)):
         raise error("E-ARG-01", reason=f"`label` is one whole number, or one for each of {count} samples")

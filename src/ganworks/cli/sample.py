@@ -21,6 +21,7 @@ def sample(
     seed: Seed = 0,
     out: Path = Path("samples"),
     label: str | None = None,
+    truncation: float | None = None,
     form: Format = "files",
     output: Output = DEFAULT,
 ) -> int:
@@ -44,6 +45,8 @@ def sample(
     label
         One class only, by its name or number, where the system takes labels. Without it they are drawn as the data has
         them, and written beside the samples.
+    truncation
+        For biggan and stylegan2: the smaller, the more typical and the more alike are the samples; 0.5 is usual.
     form
         One file a sample (points: one .npy), or a single array.
     """
@@ -54,7 +57,7 @@ def sample(
 
     gan = GAN.load(model)
     given = None if label is None else writer.label_index(gan.spec, label)
-    drawn = gan.draw(number, seed=seed, label=given)
+    drawn = gan.draw(number, seed=seed, label=given, truncation=truncation)
     names = [gan.spec.classes[each] for each in drawn["label"].tolist()] if "label" in drawn else []
     writer.write(drawn["x"], out, form, names)
     output.result({"out": out, "samples": number, "seed": seed}, lambda: [f"{number} samples in {out}"])

@@ -311,7 +311,8 @@ class Session:
             assert self.engine is not None
             self._scene = self._scene or Scene(self.data)
             return self._scene.picture(self.engine.system, self.model.draw(POINTS))
-        if "label" in self.made.conditions:
+        assert self.engine is not None
+        if "label" in self.engine.system.conditions:
             classes = torch.tensor(self.data.spec.class_weights).nonzero()[:COLUMNS, 0]
             label = classes.repeat(ROWS)
             return pictures.grid(self.model.sample(len(label), label=label), columns=len(classes))

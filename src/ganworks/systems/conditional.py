@@ -14,20 +14,13 @@ labels of the real batch that it compares them with, so they are those of the da
 Letters: B batch, Z latent, K classes.
 """
 
-from typing import Any
-
-import torch
-from jaxtyping import Int64
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
-from ganworks.data.spec import Batch, DataSpec
-from ganworks.errors import error
-from ganworks.game import Round, latent
+from ganworks.adversarial import ClassConditional
 from ganworks.networks.pair import Sizes
 from ganworks.networks.projection import Labelled, Projection
 from ganworks.objective import Objective
-from ganworks.random import Streams
 from ganworks.settings import Weight
 from ganworks.systems.r3gan import R3GAN, R3GANSettings
 
@@ -38,21 +31,13 @@ class ConditionalSettings(R3GANSettings):
     projection: Weight = Field(1.0, description="weight of the label in what D says; 0: D is not told the label")
 
 
-class Conditional(R3GAN):
+class Conditional(ClassConditional, R3GAN):
     """The game of r3gan for each class at once: the label reaches both players."""
 
     name = "conditional"
     paper = "Mirza and Osindero 2014, Conditional Generative Adversarial Nets, arXiv:1411.1784"
-    conditions = ("label",)
     Settings = ConditionalSettings
     settings: ConditionalSettings
-
-    def __init__(self, settings: ConditionalSettings, data: DataSpec) -> None:
-        if not data.classes:
-            raise error("E-SET-02", reason="conditional needs data with labels", system=self.name)
-        super().__init__(settings, data)
-        # Players who move at once share a batch and its labels; in turns each update has its own, and fakes of its own.
-        self.shared_fakes = settings.turns.simultaneous
 
     def sizes(self) -> Sizes:
         """G starts from a latent and a label."""
@@ -71,28 +56,3 @@ class Conditional(R3GAN):
         classes, pack = len(self.data.classes), self.settings.view.pack
         judge = Projection(discriminator, classes, pack, self.settings.projection)
         super().set_up(Labelled(generator, classes), judge, joint=joint, objective=objective)
-
-    def row(self) -> dict[str, Tensor]:
-        """One row of D's inputs: a sample and its label."""
-        return {**super().row(), "label": torch.zeros((), dtype=torch.int64)}
-
-    def real(self, round: Round) -> dict[str, Tensor]:
-        """What D sees of the data."""
-        return {"x": round.real["x"], "label": round.real["label"]}
-
-    def fake(self, round: Round) -> dict[str, Tensor]:
-        """Samples of the labels of the real batch, row by row."""
-        label = round.real["label"]
-        return {"x": self.drawn(round, label), "label": label}
-
-    def generate(self, count: int, random: Streams, label: Int64[Tensor, " b"] | None = None, **given: Any) -> Batch:
-        """Samples of the labels; where none are given they are drawn as the data has them."""
-        if label is None:
-            label = from_shares(self.data.class_weights, random)
-        return Batch({"x": self.generator(latent(self.settings.latent, random), label), "label": label})
-
-
-def from_shares(weights: tuple[float, ...], random: Streams) -> Int64[Tensor, " b"]:
-    """Labels from the shares of the classes."""
-    reached = torch.tensor(weights, dtype=torch.float64).cumsum(0)
-    return torch.searchsorted(reached / reached[-1], random.uniform("label").double(), right=True)
