@@ -26,7 +26,10 @@ PLAY = (
     "src/ganworks/theory",
     *(f"src/ganworks/data/{name}.py" for name in ("builtin", "dataset", "order", "spec", "split")),
     "src/ganworks/data/digits.npz",
-    *(f"src/ganworks/{name}.py" for name in ("settings", "random", "losses", "penalties", "round", "views")),
+    *(
+        f"src/ganworks/{name}.py"
+        for name in ("settings", "schedules", "random", "losses", "penalties", "round", "views")
+    ),
     *(f"src/ganworks/{name}.py" for name in ("objective", "game", "adversarial")),
     *(f"src/ganworks/training/{name}.py" for name in ("engine", "lookahead", "optimizers", "average")),
 )

@@ -266,6 +266,18 @@ def test_orthogonal_adds_layers_up_and_counts_shared_weights_once() -> None:
     assert penalties.orthogonal(nn.Sequential(one, tied, one)).item() == pytest.approx(121.0)
 
 
+def test_orthogonal_of_more_rows_than_columns_by_hand() -> None:
+    """Rows (1, 0), (2, 1), (0, 3): products 2, 0 and 3 above the diagonal, 4 + 9 = 13."""
+    layer = nn.Linear(2, 3)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[1.0, 0.0], [2.0, 1.0], [0.0, 3.0]]))
+    value = penalties.orthogonal(layer)
+    assert value.item() == pytest.approx(13.0)
+    (slope,) = torch.autograd.grad(value, [layer.weight])
+    product = layer.weight @ layer.weight.T
+    torch.testing.assert_close(slope, 2 * (product - product.diag().diag()) @ layer.weight)
+
+
 def test_orthogonal_rows_of_any_length_cost_nothing() -> None:
     layer = nn.Linear(5, 3, dtype=torch.float64)
     rows = torch.linalg.qr(torch.randn(5, 3, dtype=torch.float64, generator=seeded())).Q.T

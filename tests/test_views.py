@@ -213,7 +213,7 @@ def test_gradients_reach_new_fakes_only() -> None:
 def test_a_nudge_moves_a_picture_by_a_few_pixels_and_repeats_its_edge() -> None:
     view, round = View(ViewSettings()), at_step()
     picture = torch.arange(256.0).reshape(1, 1, 16, 16).expand(BATCH, 1, 16, 16)
-    moved = view.nudge({"x": picture}, round)["x"]
+    moved = view.nudged({"x": picture}, round, "real")["x"]
     steps = torch.stack([moved[:, 0, 8, 8] // 16 - 8, moved[:, 0, 8, 8] % 16 - 8], 1)
     assert steps.abs().max() == 2
     assert len({tuple(step) for step in steps.tolist()}) == 25
@@ -260,5 +260,5 @@ def test_points_are_never_shifted() -> None:
 
 def test_a_nudge_moves_points_by_a_hundredth_of_their_spread() -> None:
     points = torch.randn(BATCH, 50, generator=torch.Generator().manual_seed(0)) * 3
-    moved = View(ViewSettings()).nudge({"x": points}, at_step())["x"] - points
+    moved = View(ViewSettings()).nudged({"x": points}, at_step(), "real")["x"] - points
     assert moved.std().item() == close_to(0.03)

@@ -31,6 +31,8 @@ class Family:
     options: tuple[str, ...] = ()
     relativistic: Literal["", "paired", "average"] = ""
     formula: str = ""
+    middle: float | None = None
+    """The logit at which D takes no side; none where the loss leaves the logits' constant open."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ class AdversarialLoss:
     def relativistic(self) -> bool:
         """Whether G's loss needs the logits of real samples."""
         return bool(self.family.relativistic)
+
+    @property
+    def middle(self) -> float | None:
+        """The logit at which D takes no side; none where the loss leaves the logits' constant open."""
+        return self.family.middle
 
     def discriminator(self, real_logits: Logits, fake_logits: Logits, reduction: Reduction = "mean") -> Tensor:
         """D's loss.
@@ -123,7 +130,9 @@ def _cross_entropy(generator: Callable[[Tensor], Tensor], formula: str, real_tar
         reason = "the target of real samples lies above 0 and at most at 1"
         raise error("E-SET-01", name="objective.real_target", value=real_target, reason=reason, system="")
     real = partial(_real_cross_entropy, real_target)
-    return Family(real=real, fake=F.softplus, generator=generator, options=("real_target",), formula=formula)
+    return Family(
+        real=real, fake=F.softplus, generator=generator, options=("real_target",), formula=formula, middle=0.0
+    )
 
 
 def minimax(real_target: float = 1.0) -> Family:
@@ -164,6 +173,7 @@ def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Family:
         generator=partial(_least_squares, c),
         options=("a", "b", "c"),
         formula="L_D = ½E(f(x) - b)² + ½E(f(G) - a)²; L_G = ½E(f(G) - c)²",
+        middle=(a + b) / 2,
     )
 
 
@@ -177,6 +187,7 @@ def hinge() -> Family:
         fake=lambda b: F.relu(1 + b),
         generator=torch.neg,
         formula="L_D = E relu(1 - a) + E relu(1 + b); L_G = -E b",
+        middle=0.0,
     )
 
 

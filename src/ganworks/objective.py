@@ -58,6 +58,8 @@ class Objective(nn.Module):
         row: One row of each input, where the view keeps old fakes.
     """
 
+    sloped: tuple[str, ...] = ("x",)
+    """The inputs that `r1`, `r2` and `roth` take D's slope with respect to."""
     average_real: Tensor
     average_fake: Tensor
 
@@ -101,9 +103,9 @@ class Objective(nn.Module):
         see_real, see_fake = self.view.fixed(round, "real"), self.view.fixed(round, "fake")
         scale = self.settings.finite_difference
         if "roth" in slopes or ("r1" in slopes and not scale):
-            real = {**real, "x": penalties.leaf(real["x"])}
+            real = {**real, **{name: penalties.leaf(real[name]) for name in self.sloped}}
         if "roth" in slopes or ("r2" in slopes and not scale):
-            fake = {**fake, "x": penalties.leaf(fake["x"])}
+            fake = {**fake, **{name: penalties.leaf(fake[name]) for name in self.sloped}}
         sides = [see_real(real)], [see_fake(fake)]
         if scale and "r1" in slopes:
             sides[0].append(see_real(self._moved(real, round, "real")))
@@ -117,8 +119,11 @@ class Objective(nn.Module):
 
     def _moved(self, inputs: Inputs, round: Round, side: str) -> Inputs:
         """Every sample a random step away, for finite differences."""
-        noise = self.view.normal(round, f"difference.{side}", inputs["x"])
-        return {**inputs, "x": inputs["x"] + self.settings.finite_difference * noise}
+        scale, moved = self.settings.finite_difference, dict(inputs)
+        for name in self.sloped:
+            stream = f"difference.{side}" if name == "x" else f"difference.{side}.{name}"
+            moved[name] = inputs[name] + scale * self.view.normal(round, stream, inputs[name])
+        return moved
 
     def _judge(
         self, critic: Critic, real: Sequence[Inputs], fake: Sequence[Inputs]
@@ -164,24 +169,26 @@ class Objective(nn.Module):
 
     def _gradients(self, judged: _Judged, wanted: list[str]) -> Terms:
         """R1, R2 and Roth's penalty on the logits that the loss has used, from one pass through D's graph."""
-        sides: dict[str, tuple[Tensor, Tensor]] = {}
+        sides: dict[str, tuple[Tensor, Inputs]] = {}
         if {"r1", "roth"} & set(wanted):
-            sides["real"] = (judged.real_logits, judged.real["x"])
+            sides["real"] = (judged.real_logits, judged.real)
         if {"r2", "roth"} & set(wanted):
-            sides["fake"] = (judged.fake_logits, judged.fake["x"])
+            sides["fake"] = (judged.fake_logits, judged.fake)
         if not sides:
             return {}
-        outputs, inputs = [logits.sum() for logits, _ in sides.values()], [x for _, x in sides.values()]
-        slopes = dict(zip(sides, torch.autograd.grad(outputs, inputs, create_graph=True), strict=True))
+        outputs = [logits.sum() for logits, _ in sides.values()]
+        inputs = [seen[name] for _, seen in sides.values() for name in self.sloped]
+        found = iter(torch.autograd.grad(outputs, inputs, create_graph=True))
+        slopes = {side: [next(found) for _ in self.sloped] for side in sides}
         if "fake" in slopes:
-            judged.round.notes["fake_slope"] = slopes["fake"].detach()
+            judged.round.notes["fake_slope"] = slopes["fake"][0].detach()
         terms: Terms = {}
         for name, side in (("r1", "real"), ("r2", "fake")):
             if name in wanted:
-                terms[name] = penalties.half_mean_square([slopes[side]])
+                terms[name] = penalties.half_mean_square(slopes[side])
         if "roth" in wanted:
             logits = judged.real_logits, judged.fake_logits
-            terms["roth"] = penalties.weighted_half_mean_square(*logits, [slopes["real"]], [slopes["fake"]])
+            terms["roth"] = penalties.weighted_half_mean_square(*logits, slopes["real"], slopes["fake"])
         return terms
 
     def _norm(self, judged: _Judged, points: Tensor) -> Tensor:
@@ -192,7 +199,7 @@ class Objective(nn.Module):
         """What needs no slope: logits near their running means, the same for a nudged sample, weights apart."""
         weights = {
             name: weight
-            for name in ("lecam", "consistency", "orthogonal")
+            for name in ("lecam", "consistency", "consistency_fake", "orthogonal")
             if (weight := judged.round.at(getattr(self.settings, name)))
         }
         terms: Terms = {}
@@ -200,11 +207,14 @@ class Objective(nn.Module):
             terms["lecam"] = penalties.lecam(
                 judged.real_logits, judged.fake_logits, self.average_real, self.average_fake
             )
-        if "consistency" in weights:
-            nudged = self.view.nudge(judged.real, judged.round)
-            terms["consistency"] = penalties.consistency(
-                judged.real_logits, full(judged.critic(**judged.see_real(nudged)))
-            )
+        looks = {
+            "consistency": ("real", judged.real, judged.real_logits),
+            "consistency_fake": ("fake", judged.fake, judged.fake_logits),
+        }
+        for name, (side, inputs, logits) in looks.items():
+            if name in weights:
+                nudged = self.view.nudged(inputs, judged.round, side)
+                terms[name] = penalties.consistency(logits, full(judged.critic(**nudged)))
         if "orthogonal" in weights:
             assert isinstance(judged.critic, nn.Module)
             terms["orthogonal"] = penalties.orthogonal(judged.critic)
@@ -236,12 +246,15 @@ class Objective(nn.Module):
         return terms
 
     def after(self, round: Round, discriminator: nn.Module) -> None:
-        """After D's update: the bound on its weights, the pool of old fakes, running means."""
+        """After D's update: the bound on its weights, the pool of old fakes, augmentations' strength, running means."""
         if self.settings.clip:
             penalties.clip_weights(discriminator, self.settings.clip)
         self.view.remember(round)
-        if self.settings.lecam != 0:
+        if self.view.settings.adaptive or self.settings.lecam != 0:
             real_logits, fake_logits = round.notes["logits"]
+        if self.view.settings.adaptive:
+            self.view.observe(round, real_logits, fake_logits, self.loss.middle)
+        if self.settings.lecam != 0:
             self.average_real.lerp_(real_logits.mean(), 1 - _MEMORY)
             self.average_fake.lerp_(fake_logits.mean(), 1 - _MEMORY)
 
@@ -277,7 +290,7 @@ class OnePass(Objective):
     @staticmethod
     def allows(settings: ObjectiveSettings, view: ViewSettings) -> bool:
         """Whether the gradient on the fakes comes from the paired loss and R2 alone."""
-        others = ("roth", "lecam", "flip", "feature_matching", "finite_difference")
+        others = ("roth", "lecam", "consistency_fake", "flip", "feature_matching", "finite_difference")
         plain = all(getattr(settings, name) == 0 for name in others) and not view.replay
         return settings.loss == "relativistic_paired" and plain
 

@@ -262,8 +262,17 @@ def orthogonal(module: nn.Module) -> Float[Tensor, ""]:
     # By identity: a weight that two layers share counts once.
     found = {id(weight): (weight, groups) for weight, groups in _weights(module) if weight.dim() > 1}
     matrices = [output_rows(weight, groups) for weight, groups in found.values()]
-    # The products are symmetric: ½ of all squares off the diagonal are those above it.
-    return sum((torch.triu(rows @ rows.T, 1).square().sum() for rows in matrices), torch.zeros(()))
+    return sum(map(_off_diagonal, matrices), torch.zeros(()))
+
+
+def _off_diagonal(rows: Float[Tensor, "out rest"]) -> Float[Tensor, ""]:
+    """½ of all squares of WWᵀ off its diagonal."""
+    if len(rows) > rows.shape[1]:
+        # ‖WWᵀ‖ = ‖WᵀW‖, which is smaller here: a layer from few numbers to a picture has thousands of rows.
+        lengths = rows.square().sum(1)
+        return torch.relu((rows.T @ rows).square().sum() - lengths.square().sum()) / 2
+    # The product is symmetric: half of them are those above it.
+    return torch.triu(rows @ rows.T, 1).square().sum()
 
 
 def _weights(module: nn.Module) -> Iterator[tuple[Tensor, int]]:

@@ -25,7 +25,7 @@ class Round:
         step: Rounds done before this one.
         update: Updates the player on turn has made before this one.
         phase: Name of the phase. progress, phase_progress: parts done of the run and of the phase, in [0, 1).
-        count: Rows of this process's part of a batch.
+        batch: Rows of a batch. count: Those of this process's part of it.
         notes: Values for `after`, detached; empty at the start of an update.
         shown: Values worth a record that are no terms, such as D's logits, detached; their means are recorded.
     """
@@ -41,7 +41,8 @@ class Round:
         self.kept: list[Tensor] = []
         self.looking_ahead = False
         self.random = Streams((seed,), batch)
-        self._seed, self._batch, self._rows, self._read = seed, batch, rows, read
+        self.batch = batch
+        self._seed, self._rows, self._read = seed, rows, read
         self._streams: dict[tuple[str, ...], Streams] = {}
         self._real: Batch | None = None
         self._once: dict[str, tuple[Any, frozenset[str]]] = {}
@@ -101,7 +102,7 @@ class Round:
         self.update = update
         self.random = self._streams_of(self.phase, player).at(update)
         torch.default_generator.manual_seed(self.random.key())
-        share.set(None if self._rows is None else (self._batch, self._rows))
+        share.set(None if self._rows is None else (self.batch, self._rows))
         self.kept.clear()
         if not shared:
             self._real = None
@@ -114,7 +115,7 @@ class Round:
 
     def replay(self, player: str, update: int, k: int) -> "Round":
         """A child round for one step of a look-ahead: the same data, streams of its own, nothing held constant."""
-        child = Round(self._seed, self.steps, self._batch, self._read, self._rows)
+        child = Round(self._seed, self.steps, self.batch, self._read, self._rows)
         child.step, child.phase, child.progress = self.step, self.phase, self.progress
         child.phase_progress, child.update, child.looking_ahead = self.phase_progress, update, True
         child._real, child._replayed = self.real, ("replay", str(k))
@@ -124,5 +125,5 @@ class Round:
 
     def _streams_of(self, *names: str) -> Streams:
         if names not in self._streams:
-            self._streams[names] = Streams((self._seed, *names), self._batch, self._rows)
+            self._streams[names] = Streams((self._seed, *names), self.batch, self._rows)
         return self._streams[names]

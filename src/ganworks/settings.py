@@ -1,7 +1,6 @@
-"""Settings: TOML on disk, pydantic inside, dotted keys on the command line. Schedules are functions of the progress."""
+"""Settings: TOML on disk, pydantic inside, dotted keys on the command line."""
 
 import json
-import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -9,96 +8,42 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ganworks.errors import error
 from ganworks.registry import suggestion
+from ganworks.schedules import FORMS, Betas, Count, Ramp, Rate, Schedule, Settings, Share, Weight, at
 
-
-class Settings(BaseModel):
-    """A group of settings: unknown names refused, types strict, numbers finite."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
-
-
-class Ramp(Settings):
-    """A value that moves from one number to another over a part of the run, and is held before and after."""
-
-    start: float = Field(alias="from")
-    end: float = Field(alias="to")
-    over: list[int | float] = [0.0, 1.0]
-    """Shares of the run, or two whole numbers: steps."""
-    shape: Literal["linear", "cosine", "exponential"] = "linear"
-
-    @model_validator(mode="after")
-    def _order(self) -> "Ramp":
-        if len(self.over) != 2 or not 0 <= self.over[0] < self.over[1]:
-            raise ValueError("`over` is [start, end] with 0 <= start < end")
-        if not self.in_steps and self.over[1] > 1:
-            raise ValueError("`over` is two shares between 0.0 and 1.0, or two whole numbers of steps")
-        if self.shape == "exponential" and not (self.start > 0 < self.end or self.start < 0 > self.end):
-            raise ValueError("an exponential ramp needs both ends on the same side of 0")
-        return self
-
-    @property
-    def in_steps(self) -> bool:
-        """Whether `over` counts steps; shares otherwise."""
-        return all(isinstance(edge, int) for edge in self.over)
-
-    def value(self, step: int, steps: int) -> float:
-        """The value at a step of a run of `steps`; exactly `from` before and exactly `to` after."""
-        first, last = (edge if self.in_steps else edge * steps for edge in self.over)
-        share = min(max((step - first) / (last - first), 0.0), 1.0) if last > first else 1.0
-        if self.shape == "exponential":
-            size = abs(self.start) ** (1 - share) * abs(self.end) ** share
-            return math.copysign(size, self.end)
-        if self.shape == "cosine":
-            share = 0.5 - 0.5 * math.cos(math.pi * share)
-        return self.start * (1 - share) + self.end * share
-
-
-_FORMS = ("number", "ramp", "product")
-
-
-def _form_of_part(value: Any) -> str:
-    return "ramp" if isinstance(value, Ramp | Mapping) else "number"
-
-
-def _form(value: Any) -> str:
-    return "product" if isinstance(value, list) else _form_of_part(value)
-
-
-# The forms are told apart before they are judged, so that a mistake in a ramp is told as one in a ramp.
-_Number = Annotated[float, Tag("number")]
-_Ramp = Annotated[Ramp, Tag("ramp")]
-_Product = Annotated[list[Annotated[_Number | _Ramp, Discriminator(_form_of_part)]], Tag("product")]
-Schedule = Annotated[_Number | _Ramp | _Product, Discriminator(_form)]
-
-
-def at(schedule: Schedule, step: int, steps: int) -> float:
-    """A schedule's value: a number stands for itself, the parts of a list are multiplied."""
-    if isinstance(schedule, Ramp):
-        return schedule.value(step, steps)
-    if isinstance(schedule, list):
-        return math.prod(at(part, step, steps) for part in schedule)
-    return schedule
-
-
-def _never_negative(schedule: Schedule) -> Schedule:
-    parts = schedule if isinstance(schedule, list) else [schedule]
-    ends = [end for part in parts for end in ((part.start, part.end) if isinstance(part, Ramp) else (part,))]
-    if not ends or min(ends) < 0:
-        raise ValueError("it is 0 or more, everywhere")
-    return schedule
-
-
-Weight = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-Beta = Annotated[float, Field(ge=0, lt=1)]
-Betas = Annotated[tuple[Beta, Beta], Field(strict=False)]
-"""TOML has lists only, and a strict tuple would refuse one."""
-Share = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[Schedule, AfterValidator(_never_negative)]
+__all__ = [
+    "SLOPES",
+    "AverageSettings",
+    "Betas",
+    "Count",
+    "GameSettings",
+    "LatentSettings",
+    "ObjectiveSettings",
+    "Pace",
+    "PlayerSettings",
+    "Ramp",
+    "Rate",
+    "RunSettings",
+    "Schedule",
+    "Settings",
+    "Share",
+    "TurnSettings",
+    "ViewSettings",
+    "Weight",
+    "at",
+    "build",
+    "choices",
+    "dump",
+    "fit",
+    "inline",
+    "keys",
+    "merge",
+    "nested",
+    "read",
+]
 
 
 class LatentSettings(Settings):
@@ -121,7 +66,11 @@ class ObjectiveSettings(Settings):
     dragan: Rate = Field(0.0, description="weight of E(|∇f| - 1)² around real samples")
     roth: Rate = Field(0.0, description="weight of ½(E(1 - D(x))²|∇f(x)|² + E D(G)²|∇f(G)|²)")
     lecam: Rate = Field(0.0, description="weight of the distance of logits from the other side's running mean")
-    consistency: Rate = Field(0.0, description="weight of E(f(x) - f(Tx))² on real samples, T a small shift")
+    consistency: Rate = Field(
+        0.0,
+        description="weight of E(f(x) - f(Tx))² on real samples, T a small shift, or view.augment where that is set",
+    )
+    consistency_fake: Rate = Field(0.0, description="weight of E(f(G) - f(TG))² on fake samples, in D's loss")
     orthogonal: Rate = Field(0.0, description="weight of ½|WWᵀ∘(1 - I)|² over D's weights")
     feature_matching: Rate = Field(0.0, description="weight of |E φ(x) - E φ(G)|² in G's loss, φ D's features")
     clip: Weight = Field(0.0, description="bound on every weight of the discriminator")
@@ -146,8 +95,20 @@ class ViewSettings(Settings):
 
     noise: Rate = Field(0.0, description="standard deviation of instance noise, annealable")
     shift: Share = Field(0.0, description="pictures are moved by up to this share of their size, edges repeated")
+    augment: list[Literal["flip", "color", "translate", "cutout"]] = Field(
+        [], description="what is done to pictures before D sees them: flip, color, translate, cutout; in this order"
+    )
+    adaptive: Share = Field(
+        0.0, description="target of r_t = E sign f(x), which the strength of view.augment follows; 0: full strength"
+    )
     pack: Count = Field(1, description="samples that D judges together")
     replay: Annotated[int, Field(ge=0)] = Field(0, description="old fakes kept, of which D sees one half of the time")
+
+    @model_validator(mode="after")
+    def _adapts(self) -> "ViewSettings":
+        if self.adaptive and not self.augment:
+            raise ValueError("view.adaptive needs view.augment, whose strength it sets")
+        return self
 
 
 class TurnSettings(Settings):
@@ -171,7 +132,9 @@ class TurnSettings(Settings):
 class AverageSettings(Settings):
     """The moving average of the generator's weights, which samples are drawn from."""
 
-    half_life: Weight = Field(10_000.0, description="samples after which an old weight counts half; 0: no average")
+    half_life: Rate = Field(
+        10_000.0, description="samples after which an old weight counts half; 0: no average; may be a schedule"
+    )
     rampup: Share = Field(0.05, description="half-life is at most this share of the samples seen so far; 0: no limit")
 
 
@@ -180,7 +143,7 @@ class PlayerSettings(Settings):
 
     optimizer: Literal["adam", "rmsprop", "sgd"] = Field("adam", description="update rule")
     lr: Rate = Field(2e-4, description="learning rate, 0 or more; may be a schedule")
-    betas: Betas = Field((0.5, 0.999), description="Adam's β₁ and β₂; RMSprop takes β₂ as its decay")
+    betas: Betas = Field((0.5, 0.999), description="Adam's β₁ and β₂, RMSprop's decay β₂; β₂ may be a schedule")
     width: Count = Field(64, description="channels or units of a hidden layer")
     spectral_norm: bool = Field(False, description="every layer's weight divided by its largest singular value")
 
@@ -282,7 +245,7 @@ def _wrong_setting(caught: ValidationError, model: type[BaseModel], system: str,
     if kind == "missing" and isinstance(place[-1], str):
         place = place[:-1]  # a schedule that lacks an end
     last = len(place) - 1 if kind == "extra_forbidden" else -1  # a key, even where it is called `number`
-    parts = [part for at, part in enumerate(place) if isinstance(part, str) and (at == last or part not in _FORMS)]
+    parts = [part for at, part in enumerate(place) if isinstance(part, str) and (at == last or part not in FORMS)]
     name = ".".join(parts)
     known = [key for key, _ in keys(model)]
     single = kind.endswith("_type") or kind == "literal_error"
@@ -421,7 +384,9 @@ def dump(*models: BaseModel) -> str:
 
 
 def choices(annotation: Any) -> tuple[str, ...]:
-    """The words a setting may take, where it is one of a few words."""
+    """The words a setting may take, where it is one of a few words, or some of them."""
+    if getattr(annotation, "__origin__", None) is list:
+        (annotation,) = get_args(annotation)
     return tuple(get_args(annotation)) if getattr(annotation, "__origin__", None) is Literal else ()
 
 

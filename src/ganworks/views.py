@@ -1,5 +1,5 @@
-"""What the discriminator sees: instance noise, shifts and packing, the same for real and fake and in every player's
-turn; and old fakes beside new ones.
+"""What the discriminator sees: augmentations, shifts, instance noise and packing, the same for real and fake and in
+every player's turn; and old fakes beside new ones.
 """
 
 from collections.abc import Callable, Mapping
@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from ganworks.augment import Augmentation, moved
+from ganworks.errors import error
 from ganworks.round import Round
 from ganworks.settings import ViewSettings
 
@@ -27,6 +29,7 @@ class View(nn.Module):
     Args:
         settings: What is done to them.
         row: One row of each input, for its shape and type; needed where old fakes are kept.
+    Raises: UsageError where pictures are to be augmented and there are none.
     """
 
     def __init__(self, settings: ViewSettings, row: Inputs | None = None) -> None:
@@ -35,10 +38,25 @@ class View(nn.Module):
         if settings.replay:
             assert row is not None, "a pool must know what it keeps"
             self.pool = Pool(settings.replay, row)
+        if settings.augment:
+            if row is not None and row["x"].dim() != 3:
+                reason = "view.augment changes pictures, and this data has none: set view.augment = []"
+                raise error("E-SET-02", reason=reason, system="")
+            self.augmentation = Augmentation(settings.augment, settings.adaptive)
 
     def replay(self, fake: Inputs, round: Round) -> Inputs:
         """New fakes, some of them exchanged for old ones; in D's turn only."""
         return self.pool.exchange(fake, round) if self.settings.replay else fake
+
+    def observe(self, round: Round, real_logits: Tensor, fake_logits: Tensor, middle: float | None) -> None:
+        """After D's update: how sure D is of training samples sets the strength of the augmentations.
+
+        r_t is E sign(f(x) - middle). Where a loss leaves f's constant open it is E sign(f(x) - f(G)), as the sign of f
+        alone would say nothing there.
+
+        Source: Karras et al. 2020, equation 1; for relativistic losses Huang et al. 2024.
+        """
+        self.augmentation.observe(round, (real_logits - (fake_logits if middle is None else middle)).sign().mean())
 
     def remember(self, round: Round) -> None:
         """After D's update: keep some of the fakes that were new in it."""
@@ -56,7 +74,7 @@ class View(nn.Module):
             return inputs
         return {name: t.reshape(-1, m * t.shape[1] if t.dim() > 1 else m, *t.shape[2:]) for name, t in inputs.items()}
 
-    def fixed(self, round: Round, side: str) -> See:
+    def fixed(self, round: Round, side: str, *, other: bool = False) -> See:
         """One draw of everything random in the view: applied twice, in one update, it does the same twice.
 
         Players who move at once see through one draw too: it stays in the notes of their round.
@@ -64,10 +82,15 @@ class View(nn.Module):
         Args:
             round: Where the noise comes from; its progress anneals it.
             side: `real` or `fake`: names the stream.
+            other: Through other augmentations, all of them at full strength; the rest as it is.
         """
-        std, share = round.at(self.settings.noise), self.settings.shift
+        std, share, pack = round.at(self.settings.noise), self.settings.shift, self.settings.pack
+        augment = bool(self.settings.augment)
 
         def see(inputs: Inputs) -> Inputs:
+            if augment:
+                numbers = self.augmentation.draw(round, f"{'other' if other else 'augment'}.{side}")
+                inputs = self.augmentation.see(inputs, numbers, pack, always=other)
             x = inputs["x"]
             if share and x.dim() == 4:
                 x = self._moved(x, round, f"shift.{side}", share)
@@ -78,7 +101,7 @@ class View(nn.Module):
                 x = x + std * round.notes[drawn]
             return {**inputs, "x": x}
 
-        return see if std or share else lambda inputs: inputs
+        return see if std or share or augment else lambda inputs: inputs
 
     def normal(self, round: Round, name: str, like: Tensor) -> Tensor:
         """Standard normal numbers for packed samples, from a named stream."""
@@ -89,33 +112,34 @@ class View(nn.Module):
         """(count,) uniform numbers in [0, 1), one a packed sample, from a named stream."""
         return round.random.uniform(name)[:: self.settings.pack][:count]
 
-    def nudge(self, inputs: Inputs, round: Round) -> Inputs:
-        """Samples that mean the same and are not the same.
+    def nudged(self, inputs: Inputs, round: Round, side: str) -> Inputs:
+        """What D sees of packed samples that mean the same and are not the same: after other augmentations, or a nudge.
 
-        Pictures are moved by a few pixels, edges repeated; points by 1 % of the batch's standard deviation.
+        A nudge moves pictures by a few pixels, edges repeated, and points by 1 % of the batch's standard deviation.
 
         Source: Zhang et al. 2020, section 3.1; without its flips, which change the meaning of letters and digits.
         """
-        x = inputs["x"]
-        if x.dim() != 4:
-            return {**inputs, "x": x + _JITTER * x.detach().std() * self.normal(round, "nudge", x)}
-        return {**inputs, "x": self._moved(x, round, "nudge", 1 / _SHIFT)}
+        if self.settings.augment:
+            return self.fixed(round, side, other=True)(inputs)
+        x, name = inputs["x"], "nudge" if side == "real" else f"nudge.{side}"
+        if x.dim() == 4:
+            x = self._moved(x, round, name, 1 / _SHIFT)
+        else:
+            x = x + _JITTER * x.detach().std() * self.normal(round, name, x)
+        return self.fixed(round, side)({**inputs, "x": x})
 
     def _moved(self, x: Tensor, round: Round, name: str, share: float) -> Tensor:
         """(B, C, H, W) pictures, each moved by whole pixels, at most a share of its size, edges repeated.
 
         One draw a name and a round: players who move at once see pictures moved alike.
         """
-        read = []
+        steps = []
         for axis, size in (("rows", x.shape[2]), ("columns", x.shape[3])):
             most, drawn = int(share * size), f"{name}.{axis}"
             if drawn not in round.notes:
                 round.notes[drawn] = round.random.integers(drawn, 2 * most + 1)[:: self.settings.pack]
-            steps = round.notes[drawn][: len(x), None] - most
-            # Positions that are read after a move; those beyond an edge read the edge.
-            read.append((torch.arange(size) + steps).clamp(0, size - 1))
-        each = torch.arange(len(x))[:, None, None]
-        return x.permute(0, 2, 3, 1)[each, read[0][:, :, None], read[1][:, None, :]].permute(0, 3, 1, 2)
+            steps.append((round.notes[drawn][: len(x)] - most).to(x.device))
+        return moved(x, *steps)
 
 
 class Pool(nn.Module):

@@ -34,20 +34,19 @@ def judged(engine: Engine, system: Adversarial, trained: Batch, held_out: Batch 
         system: A copy, to be used up: its layers may learn statistics here.
         trained, held_out: As D is given batches; equally many rows.
     """
-    loss = system.settings.objective.loss
     train_logits, fake_logits, slope_real, slope_fake = _said(engine, system, trained, slopes=True)
     other, memory = train_logits, None
     if held_out is not None:
         other, *_ = _said(engine, system, held_out)
         memory = measures.memory(train_logits, other, fake_logits)
-    probability = loss in _PROBABILITIES
+    probability = system.settings.objective.loss in _PROBABILITIES
     return measures.known({
         "probe.accuracy_trained": measures.ranked(train_logits, fake_logits),
         "probe.slope_real": slope_real,
         "probe.slope": slope_fake,
         "probe.memory": memory,
         "probe.accuracy": measures.ranked(other, fake_logits),
-        "probe.sign": _sign(loss, train_logits, fake_logits),
+        "probe.sign": _sign(system.objective.loss.middle, train_logits, fake_logits),
         "probe.calibration": measures.calibration_error(other, fake_logits) if probability else None,
         "probe.saturation": measures.saturation(fake_logits) if probability else None,
     })  # fmt: skip
@@ -65,7 +64,7 @@ def first_samples(engine: Engine, system: Adversarial, beginning: Adversarial, r
     return measures.ranked(real, fake)
 
 
-def _sign(loss: str, real: Tensor, fake: Tensor) -> float | None:
+def _sign(middle: float | None, real: Tensor, fake: Tensor) -> float | None:
     """r_t = E sign f(x) on training rows; where the loss leaves f's constant open, E sign(f(x) - f(G)).
 
     Source: Karras et al. 2020, equation 1; Huang et al. 2024 for the relativistic losses.
@@ -73,11 +72,7 @@ def _sign(loss: str, real: Tensor, fake: Tensor) -> float | None:
     right = measures.ranked(real, fake)
     if right is None:
         return None
-    if loss in ("minimax", "non_saturating", "hinge"):
-        return float(real.sign().mean())
-    if loss == "least_squares":
-        return float((real - 0.5).sign().mean())
-    return 2 * right - 1
+    return 2 * right - 1 if middle is None else float((real - middle).sign().mean())
 
 
 def _said(

@@ -38,24 +38,35 @@ class Generator(nn.Module):
         self.head = nn.Linear(width, math.prod(shape))
         self.output = output
 
+    def features(self, z: Float[Tensor, "b z"]) -> Float[Tensor, "b f"]:
+        """What the last layer makes a sample of."""
+        return self.body(z)
+
     def forward(self, z: Float[Tensor, "b z"]) -> Float[Tensor, "b ..."]:
-        return self.output(self.head(self.body(z))).view(-1, *self.shape)
+        return self.output(self.head(self.features(z))).view(-1, *self.shape)
 
 
 class Discriminator(nn.Module):
-    """From samples (B, *shape) to logits (B,). `scale` multiplies what it sees, and with it the slope it can have."""
+    """From samples (B, *shape) to logits (B,). It sees scale · (x + shift); with `scale` its slope can grow."""
 
     def __init__(
-        self, shape: tuple[int, ...], width: int, depth: int, activation: Activation = leaky, scale: float = 1.0
+        self,
+        shape: tuple[int, ...],
+        width: int,
+        depth: int,
+        activation: Activation = leaky,
+        scale: float = 1.0,
+        shift: float = 0.0,
     ) -> None:
         super().__init__()
-        self.scale = scale
+        self.scale, self.shift = scale, shift
         self.body = layers([math.prod(shape), *[width] * depth], activation)
         self.head = nn.Linear(width, 1)
 
     def features(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, "b f"]:
         """What the last layer judges."""
         x = x.flatten(1)
+        x = x + self.shift if self.shift else x
         return self.body(x if self.scale == 1 else x * self.scale)
 
     def forward(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, " b"]:
@@ -66,6 +77,22 @@ def pair(sizes: Sizes, *, scale: float = 1.0) -> Pair:
     """Three layers each, ReLU in G, LeakyReLU in D: the networks for points. `scale` as in `Discriminator`."""
     generator = Generator(sizes.latent, sizes.generator, 3, sizes.sample, nn.ReLU, nn.Identity())
     return generator, Discriminator(sizes.judged, sizes.discriminator, 3, scale=scale)
+
+
+def pictures(sizes: Sizes) -> Pair:
+    """Two layers each, LeakyReLU in both, for small pictures as rows of grey levels in [0, 1].
+
+    A sample's levels come from a sigmoid, D is shown levels; outside both are numbers in [-1, 1], as all pictures are.
+    """
+    generator = Generator(sizes.latent, sizes.generator, 2, sizes.sample, leaky, Levels())
+    return generator, Discriminator(sizes.judged, sizes.discriminator, 2, scale=0.5, shift=1.0)
+
+
+class Levels(nn.Module):
+    """2 σ(x) - 1 = tanh(x/2): grey levels σ(x) in [0, 1], as numbers in [-1, 1]."""
+
+    def forward(self, x: Float[Tensor, "b f"]) -> Float[Tensor, "b f"]:
+        return torch.tanh(x / 2)
 
 
 class Dropout(nn.Module):

@@ -25,7 +25,7 @@ class Average:
 
     def __init__(self, system: System, settings: AverageSettings) -> None:
         self.settings = settings
-        names = system.averaged if settings.half_life else ()
+        names = system.averaged if settings.half_life != 0 else ()
         self.networks = {name: _copy(getattr(system, name)) for name in names}
         pairs = [
             (kept, weight)
@@ -35,14 +35,14 @@ class Average:
         self._kept: list[Tensor] = [kept for kept, _ in pairs]
         self._weights: list[Tensor] = [weight.detach() for _, weight in pairs]
 
-    def update(self, samples: int, batch: int) -> None:
-        """One round has passed. samples: real samples seen before it; batch: seen in it."""
+    def update(self, samples: int, batch: int, half_life: float) -> None:
+        """One round has passed. samples: real samples seen before it; batch: seen in it; half_life: of this round."""
         if not self._kept:
             return
-        half_life = self.settings.half_life
         if self.settings.rampup:
             half_life = min(half_life, (samples + batch) * self.settings.rampup)
-        torch._foreach_lerp_(self._kept, self._weights, 1 - 0.5 ** (batch / half_life))
+        kept = 0.5 ** (batch / half_life) if half_life else 0.0
+        torch._foreach_lerp_(self._kept, self._weights, 1 - kept)
 
     def state(self) -> dict[str, Tensor]:
         """Averaged weights by name."""

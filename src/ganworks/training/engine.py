@@ -95,7 +95,8 @@ class Engine:
                 self.movers[name].restart()
         self.system.begin(self.round_)
         terms = self._simultaneously(phase) if phase.simultaneous else self._in_turn(phase)
-        self.average.update(self.step * self._batch, self._batch)
+        half_life = self.round_.at(self.system.settings.average.half_life)
+        self.average.update(self.step * self._batch, self._batch, half_life)
         self.step += 1
         return terms
 
@@ -192,7 +193,7 @@ class Engine:
                 raise error("E-TRAIN-02", player=name, step=self.step)
 
     def _move(self, player: Player) -> None:
-        self.movers[player.name].step(self.lr(player.name))
+        self.movers[player.name].step(self.lr(player.name), self.round_.at(player.optimizer.betas[1]))
         if player.after is not None:
             with torch.no_grad():
                 player.after(self.round_)

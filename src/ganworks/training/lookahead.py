@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.func import functional_call
 
 from ganworks.game import Player, Round, System, Terms, owned
-from ganworks.settings import at
 
 _EPSILON = 1e-16
 """Under Adam's root: √v itself has an infinite slope where a gradient is exactly zero (a dead ReLU)."""
@@ -62,7 +61,7 @@ def _step(
 ) -> tuple[dict[str, Tensor], Moments]:
     """One imagined update by the opponent's own rule, with fresh moments."""
     settings = opponent.optimizer
-    lr, (beta1, beta2) = at(settings.lr, round.step, round.steps), settings.betas
+    lr, beta1, beta2 = round.at(settings.lr), settings.betas[0], round.at(settings.betas[1])
     moved: dict[str, Tensor] = {}
     kept: Moments = {}
     for name, weight in weights.items():

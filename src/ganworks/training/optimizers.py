@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ganworks.settings import PlayerSettings
+from ganworks.settings import PlayerSettings, at
 
 _ALIGNED = 16
 """Every weight starts at a multiple of so many numbers: a cache line of float32, which kernels like."""
@@ -47,7 +47,7 @@ class Mover:
         return buffer.as_strided(parameter.shape, parameter.stride(), self._places[name])
 
     def _fresh(self) -> torch.optim.Optimizer:
-        beta1, beta2 = self.settings.betas
+        beta1, beta2 = self.settings.betas[0], at(self.settings.betas[1], 0, 1)
         if self.settings.optimizer == "adam":
             return torch.optim.Adam([self._weights], betas=(beta1, beta2), fused=True)
         if self.settings.optimizer == "rmsprop":
@@ -58,10 +58,14 @@ class Mover:
         """Forget the moments: the optimizer starts anew."""
         self.optimizer = self._fresh()
 
-    def step(self, lr: float) -> None:
-        """Move the weights along their gradients."""
+    def step(self, lr: float, beta2: float | None = None) -> None:
+        """Move the weights along their gradients. `beta2`: of this step; None: as at the start."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+            if beta2 is not None and "betas" in group:
+                group["betas"] = (self.settings.betas[0], beta2)
+            elif beta2 is not None and "alpha" in group:
+                group["alpha"] = beta2
         self.optimizer.step()
 
     def state(self) -> dict[str, Tensor]:
