@@ -1,6 +1,6 @@
 """The pages that are made and not written: errors.md from the table of errors, the others from what was measured.
 
-Of diagnosis.md only what stands between two marks is made.
+Of diagnosis.md and features.md only what stands between two marks is made.
 
 python -m docs.make
 """
@@ -8,12 +8,12 @@ python -m docs.make
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from experiments import confusion
+from experiments import confusion, linear_probes
 from experiments.record import ROOT, stale
 from ganworks.diagnosis import thresholds
 from ganworks.errors import TABLE
@@ -299,12 +299,21 @@ def _worst(found: list[tuple[float, str]]) -> tuple[str, str]:
 
 def diagnosis_page() -> str:
     """The written page with its made parts as they are now."""
-    text = (DOCS / "diagnosis.md").read_text()
-    for name, part in {"thresholds": _thresholds, "confusion": _confusion}.items():
+    return _with_parts("diagnosis.md", {"thresholds": _thresholds, "confusion": _confusion})
+
+
+def features_page() -> str:
+    """The same of the page of features, whose claims are those of the result."""
+    return _with_parts("features.md", {"probes": _probes})
+
+
+def _with_parts(page: str, parts: Mapping[str, Callable[[], Iterator[str]]]) -> str:
+    text = (DOCS / page).read_text()
+    for name, part in parts.items():
         marks = rf"(<!-- made by python -m docs.make: {name} -->\n).*?(<!-- end -->\n)"
         made = "\n".join(part())
         text, count = re.subn(marks, lambda found, made=made: f"{found[1]}{made}\n{found[2]}", text, flags=re.DOTALL)
-        assert count == 1, f"diagnosis.md has no place for {name}"
+        assert count == 1, f"{page} has no place for {name}"
     return text
 
 
@@ -332,8 +341,41 @@ def _confusion() -> Iterator[str]:
     yield f"*{found['date'][:10]}, {'stale' if stale(path) else 'fresh'}, `{found['command']}`.*"
 
 
+def _probes() -> Iterator[str]:
+    """What each probe knew, and of every difference what may be said of it."""
+    path = ROOT / "experiments" / "results" / "linear_probes.json"
+    if not path.exists():
+        yield "*Not measured yet: `python -m experiments.linear_probes`. Until then nothing is claimed.*"
+        return
+    yield from probe_lines(json.loads(path.read_text()))
+    yield ""
+    yield f"*{'stale' if stale(path) else 'fresh'}, `python -m experiments.linear_probes`.*"
+
+
+def probe_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """The result of `experiments/linear_probes.py` as a table and sentences."""
+    groups = _grouped(found)
+    rows = []
+    for system, arms in groups.items():
+        for name, what in linear_probes.NAMES.items():
+            each = [arm[name] for arm in arms]
+            low, high = (sum(arm[f"{name}_{end}"] for arm in arms) / len(arms) for end in ("low", "high"))
+            told = (f"{sum(each) / len(each):.4f}", f"{min(each):.4f} to {max(each):.4f}", f"{low:.4f} to {high:.4f}")
+            rows.append((f"`{system}`", what, *told))
+    first, *others = next(iter(groups.values()))
+    seeds = len(others) + 1
+    yield f"{found['date'][:10]}: {first['labels']:,} labels, {first['tested']:,} held-out digits, {seeds} seeds."
+    yield ""
+    yield from table(("trained as", "features of", "right, mean", "seeds", "95 % interval of a seed, mean"), rows)
+    yield ""
+    for system, other, mean, error, said in linear_probes.told(found):
+        what = linear_probes.NAMES[other]
+        yield f"- `{system}`: trained features are **{said}** {what}: {mean:+.4f}, standard error {error:.4f}."
+
+
 PAGES = {
     "diagnosis.md": diagnosis_page,
+    "features.md": features_page,
     "errors.md": errors_page,
     "evidence.md": evidence_page,
     "classics.md": classics_page,

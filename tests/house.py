@@ -7,7 +7,7 @@ from ganworks import data as datasets
 from ganworks import systems
 from ganworks.data.dataset import DataSet
 from ganworks.random import generator
-from ganworks.settings import build, fit, nested
+from ganworks.settings import build, fit, keys, nested
 from ganworks.training.average import for_sampling, sample
 from ganworks.training.engine import Engine
 
@@ -25,6 +25,15 @@ SMALL_OF = {
     # Narrower bounds let the slopes of all eight units agree on every sample, and their biases cancel.
     "wgan": {"turns.eager": 3, "turns.discriminator": 2, "objective.clip": 0.5},
     "unrolled": {"turns.unroll": 2},
+    "lapgan": {"units": 8},
+    # Cuts before, in and after the first fade.
+    "progressive": {"growing": 1.0},
+    # z of four numbers in three parts; attention after the first block.
+    "biggan": {"code": 4, "attention": 8},
+    # Path lengths in every second round; styles may cross over.
+    "stylegan2": {"depth": 2, "path_every": 2},
+    "vae": {"autoencoder.width": 8, "autoencoder.betas": [0.5, 0.9]},
+    "mixture": {"most": 2, "directions": 4, "starts": 1, "rounds": 5},
 }
 """Fewer updates for systems that make many."""
 OF_SAMPLES = {
@@ -35,8 +44,10 @@ OF_SAMPLES = {
 }
 """What is left out where two halves of a batch are to make a whole."""
 
-REDUNDANT = ("num_batches_tracked",)
-"""Saved tensors that no later step reads: with a fixed momentum batch norm ignores how many batches it has seen."""
+REDUNDANT = ("num_batches_tracked", "growth.level", "growth.alpha")
+"""Saved tensors that no later step reads: with a fixed momentum batch norm ignores how many batches it has seen, and
+how far a system has grown follows from the step; samples read it.
+"""
 
 
 def data(kind: str) -> DataSet:
@@ -52,7 +63,9 @@ def data(kind: str) -> DataSet:
 def engine(name: str, kind: str, rows: slice | None = None, **settings) -> Engine:
     rows_of = data(kind)
     made = systems.get(name)
-    small = fit(made.Settings, nested({**SMALL, **SMALL_OF.get(name, {}), **settings}))
+    known = {key for key, _ in keys(made.Settings)}  # a system without a game has no use for most of them
+    usual = {key: value for key, value in SMALL.items() if key in known}
+    small = fit(made.Settings, nested({**usual, **SMALL_OF.get(name, {}), **settings}))
     torch.manual_seed(1)
     system = made(build(made.Settings, made.suited(rows_of.spec), small), rows_of.spec)
     if kind == "images":

@@ -22,9 +22,18 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "unrolled": ("ring", _PLAYERS | {"turns.unroll": 1}),
     "conditional": ("digits", _PLAYERS | {"objective.every": 3}),
     "semisupervised": ("ring", _PLAYERS | {"labelled": 8}),
+    "progressive": ("digits", _PLAYERS | {"growing": 0.8}),
+    "biggan": ("digits", _PLAYERS | {"code": 4, "attention": 14}),
+    "acgan": ("ring", _PLAYERS),
+    "infogan": ("ring", _PLAYERS),
+    "bigan": ("ring", _PLAYERS),
+    "lapgan": ("digits", _PLAYERS | {"units": 8}),
+    "stylegan2": ("digits", _PLAYERS | {"view.augment": ["translate"], "view.adaptive": 0.6}),
+    "vae": ("ring", {"autoencoder.width": 4, "latent.size": 4, "batch": 4}),
 }
 """Between them: dropout of noise, lazy penalties, channels-last convolutions, batch statistics, two updates of D, old
-fakes, running means, other numbers of updates, singular vectors, half precision, a look-ahead, labels.
+fakes, running means, other numbers of updates, singular vectors, half precision, a look-ahead, labels, phases with a
+fresh optimizer, a mean path length, mean styles, augmentation that adapts, a single player.
 """
 
 Watcher = Callable[[Mapping[str, Any]], None]

@@ -16,6 +16,7 @@ from small_runs import start
 from ganworks import history, metrics
 from ganworks.aims import AIMS, FAMILIES, better
 from ganworks.cli.app import main
+from ganworks.cli.compare import _contrast
 from ganworks.gan import GAN
 from ganworks.use import curves
 from ganworks.use.beside import beside
@@ -166,11 +167,33 @@ def test_what_was_measured_otherwise_is_not_compared(key: str, value: Any, word:
 
 
 def test_every_metric_has_an_aim_and_a_family_that_is_a_function() -> None:
-    assert sorted(AIMS) == metrics.names()
+    assert sorted(AIMS) == sorted([*metrics.names(), "log_likelihood"])  # which is of a model, not of its samples
     for family, members in FAMILIES.items():
         assert callable(getattr(metrics, family))
         assert set(members) <= set(AIMS)
-    assert {name for name, aim in AIMS.items() if aim == math.inf} == {"modes", "inception_score", "birthday_support"}
+    assert {name for name, aim in AIMS.items() if aim == math.inf} == {
+        "modes", "inception_score", "birthday_support", "log_likelihood",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("bound", "exact", "which"),
+    [((3.0, 3.1), (2.8, 2.9), "a"), ((2.7, 2.85), (2.8, 2.9), None), ((0.1, 0.2), (2.8, 2.9), None)],
+)
+def test_a_lower_bound_wins_where_it_is_above_the_exact_value_and_never_loses(bound, exact, which) -> None:
+    a, b = (
+        SCORE | {"metric": "log_likelihood", "feature_space": space, "low": low, "high": high}
+        for space, (low, high) in (("nats, bound of 100 draws", bound), ("nats, exact", exact))
+    )
+    assert better(a, b)[0] == which
+    assert better(b, a)[0] == (which and "b")
+
+
+def test_what_covers_more_and_what_is_sharper_are_told_apart() -> None:
+    pairs = [("recall", "a"), ("precision", "b"), ("high_quality", "b"), ("modes", None), ("frechet_distance", "a")]
+    lines = _contrast([{"metric": metric, "better": which} for metric, which in pairs])
+    assert lines == ["A covers more (recall); B is sharper (precision, high_quality)"]
+    assert _contrast([{"metric": "frechet_distance", "better": "a"}]) == []
 
 
 # Pictures

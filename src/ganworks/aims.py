@@ -22,6 +22,7 @@ AIMS = {
     "memorization": 1.0,
     "different_bins": 0.05,
     "birthday_support": math.inf,
+    "log_likelihood": math.inf,
 }
 """The value of every metric that is best: the nearer the better. Where it is infinite, the more the better."""
 FAMILIES = {
@@ -31,6 +32,9 @@ FAMILIES = {
     "class_histogram": ("class_kl",),
 }
 """Metrics that one function gives, by its name."""
+
+COVERS, SHARP = ("modes", "recall", "coverage"), ("high_quality", "precision")
+"""Metrics that fall where something of the data is missing, and where samples are of what the data have not."""
 
 _MUST_AGREE = {
     "feature_space": "other feature spaces",
@@ -49,6 +53,8 @@ class Verdict(NamedTuple):
 
 def better(a: Mapping[str, Any], b: Mapping[str, Any]) -> Verdict:
     """Which of two scores of one metric is better: the one whose whole interval lies nearer to the aim."""
+    if a["metric"] == "log_likelihood" and a.get("feature_space") != b.get("feature_space"):
+        return _of_a_bound(a, b)
     for key, remark in _MUST_AGREE.items():
         if a.get(key) != b.get(key):
             return Verdict(None, f"{remark}: not compared")
@@ -60,6 +66,16 @@ def better(a: Mapping[str, Any], b: Mapping[str, Any]) -> Verdict:
     if theirs[1] < ours[0]:
         return Verdict("b", "")
     return Verdict(None, "no difference that the intervals show")
+
+
+def _of_a_bound(a: Mapping[str, Any], b: Mapping[str, Any]) -> Verdict:
+    """A lower bound that is above another's exact value shows who is better, and nothing else does."""
+    exact = [str(each.get("feature_space")).endswith("exact") for each in (a, b)]
+    if exact[0] != exact[1] and None not in (a["low"], a["high"], b["low"], b["high"]):
+        bound, value, name = (a, b, "a") if exact[1] else (b, a, "b")
+        if bound["low"] > value["high"]:
+            return Verdict(name, "")
+    return Verdict(None, "a bound may lie far below its value: not compared")
 
 
 def _distance(aim: float, low: float, high: float) -> tuple[float, float]:

@@ -160,7 +160,8 @@ def evaluate(sides: Sides, wish: Wish, tell: Tell | None = None) -> Evaluation:
     notes = list(sides.notes)
     if wish.samples is not None and count < wish.samples:
         notes.append(f"{sides.name} has {count} samples; all of them are taken")
-    scoring.judge(sides.data, wish.metrics, wish.space, trained_on=sides.trained_on)
+    known = sides.model.likelihood if sides.model is not None else None
+    scoring.judge(sides.data, wish.metrics, wish.space, trained_on=sides.trained_on, likelihood=known)
     pictured = "memorization" in wish.metrics and spec.kind == "images"  # any sample may be one of the closest
     shown: list[Tensor] = []
     compared = scoring.compare(
@@ -172,10 +173,14 @@ def evaluate(sides: Sides, wish: Wish, tell: Tell | None = None) -> Evaluation:
         space=wish.space,
         level=wish.level,
         reference=max(count, scoring.usual_samples(spec, quick=False)),
+        likelihood=known,
         tell=tell,
     )
     found, copies = compared
     notes += scoring.cautions(found, scoring.judge(sides.data, (), wish.space), spec)
+    if not shown:  # a likelihood alone looks at no samples; the picture does
+        most = min(count, _most_shown(sides))
+        list(_shown(sides.parts(most, wish.seed), most, shown))
     drawn = torch.cat(shown)
     if copies is None:
         return Evaluation(found, notes, _picture(sides, drawn))

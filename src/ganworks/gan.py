@@ -12,6 +12,7 @@ from ganworks.data.gallery import OnBad
 from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import error
 from ganworks.game import System
+from ganworks.metrics.inputs import Labels
 from ganworks.metrics.score import Score
 from ganworks.metrics.spaces import FeatureSpace
 from ganworks.session import Result, conduct, resume, train
@@ -21,6 +22,7 @@ from ganworks.session.prepared import Session
 from ganworks.settings import RunSettings, nested
 from ganworks.training.engine import Engine
 from ganworks.training.loop import Watcher
+from ganworks.use.features import Side
 
 __all__ = ["GAN", "Order", "Plan", "Result", "forecast", "resume", "train"]
 
@@ -135,7 +137,12 @@ class GAN:
         return self._model.system.data
 
     def sample(
-        self, count: int = 64, seed: int = 0, label: model.Label = None, truncation: float | None = None
+        self,
+        count: int = 64,
+        seed: int = 0,
+        label: model.Label = None,
+        truncation: float | None = None,
+        code: model.Label = None,
     ) -> Tensor:
         """Samples in the data's units: points (N, D), pictures (N, C, H, W) in [-1, 1].
 
@@ -146,20 +153,61 @@ class GAN:
                 has them; `draw` says which they are.
             truncation: For systems that take one (`biggan`, `stylegan2`): the smaller, the more typical and the more
                 alike are the samples. None: none.
+            code: For systems that find a code (`infogan`): one value, or one for each sample. None: drawn.
         """
-        return self._model.sample(count, seed, label, truncation)
+        return self._model.sample(count, seed, label, truncation, code)
 
-    def draw(self, count: int = 64, seed: int = 0, label: model.Label = None, truncation: float | None = None) -> Batch:
-        """The samples of `sample` as `x`, and the `label` of each where the system takes labels: (N,) int64."""
-        return self._model.draw(count, seed, label, truncation)
+    def draw(
+        self,
+        count: int = 64,
+        seed: int = 0,
+        label: model.Label = None,
+        truncation: float | None = None,
+        code: model.Label = None,
+    ) -> Batch:
+        """The samples of `sample` as `x`, and the `label` or `code` of each where the system takes one: (N,) int64."""
+        return self._model.draw(count, seed, label, truncation, code)
 
     def classify(self, x: Tensor) -> Tensor:
         """Logits (N, K) of the classes, by the averaged weights of a system that learns them (`semisupervised`).
+
+        `infogan` has found its classes itself: they are the values of its first categorical code.
 
         Args:
             x: In the data's units: points (N, D), pictures (N, C, H, W) in [-1, 1].
         """
         return self._model.classify(x)
+
+    def features(self, x: Tensor, of: Side = "discriminator", label: Labels | None = None) -> Tensor:
+        """Features (N, F) of samples: what D's last layer judges, for other models to go on from.
+
+        Args:
+            x: In the data's units: points (N, D), pictures (N, C, H, W) in [-1, 1].
+            of: `discriminator`; where the system has an encoder also `encoder`, its latents, and `generator`, what G's
+                last layer makes a sample of on the way back from these.
+            label: (N,), for systems whose D judges a sample as one of its label.
+        """
+        return self._model.features(x, of, label)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Latents (N, Z), by the averaged weights of a system that has an encoder (`bigan`).
+
+        Args:
+            x: In the data's units: points (N, D), pictures (N, C, H, W) in [-1, 1].
+        """
+        return self._model.encode(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The samples of latents (N, Z), in the data's units: `decode(encode(x))` is what is left of x."""
+        return self._model.decode(z)
+
+    def log_likelihood(self, x: Tensor) -> Tensor:
+        """log p(x) in nats, (N,), of a system that knows its density (`mixture`), or a lower bound of it (`vae`).
+
+        Args:
+            x: In the data's units: points (N, D), pictures (N, C, H, W) in [-1, 1].
+        """
+        return self._model.log_likelihood(x)
 
     def score(
         self,
@@ -181,8 +229,8 @@ class GAN:
         opened = given if isinstance(given, DataSet) else evaluation.data_for(self.spec, given)
         count = samples or scoring.usual_samples(opened.spec, quick=False)
         same = opened.spec.fingerprint == self.spec.fingerprint
-        parts = self._model.parts
-        return scoring.evaluate(parts, opened, count, trained_on=same, metrics=metrics, space=space)
+        parts, known = self._model.parts, self._model.likelihood
+        return scoring.evaluate(parts, opened, count, trained_on=same, metrics=metrics, space=space, likelihood=known)
 
     def save(self, folder: str | Path) -> Path:
         """Write config.json, model.safetensors and README.md into a new folder."""

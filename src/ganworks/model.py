@@ -22,6 +22,7 @@ from ganworks import systems
 from ganworks.data.excerpt import part_of
 from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import UsageError, error
+from ganworks.explicit import Likelihood
 from ganworks.game import System
 from ganworks.metrics.inputs import Labels
 from ganworks.random import Streams
@@ -29,6 +30,8 @@ from ganworks.settings import RunSettings, build, read
 from ganworks.training import building, checkpoint, disk, stored
 from ganworks.training.average import CHUNK, Average, for_sampling, sample
 from ganworks.training.folder import RunFolder
+from ganworks.use import features
+from ganworks.use.features import Encoder
 
 FORMAT = 1
 _LONGEST_CONFIG = 8 << 20
@@ -51,12 +54,14 @@ class Model:
         """The system in evaluation, with the averaged weights."""
         return for_sampling(self.system, self.average, self.run.seed)
 
-    def sample(self, count: int, seed: int = 0, label: Label = None, truncation: float | None = None) -> Tensor:
+    def sample(
+        self, count: int, seed: int = 0, label: Label = None, truncation: float | None = None, code: Label = None
+    ) -> Tensor:
         """Samples in the data's units: points (N, D), pictures (N, C, H, W) in [-1, 1].
 
-        Sample i depends on the seed, on i, on its label and on the truncation alone.
+        Sample i depends on the seed, on i, on its label or code and on the truncation alone.
         """
-        return self.draw(count, seed, label, truncation)["x"]
+        return self.draw(count, seed, label, truncation, code)["x"]
 
     def draw(
         self,
@@ -64,20 +69,24 @@ class Model:
         seed: int = 0,
         label: Label = None,
         truncation: float | None = None,
+        code: Label = None,
         done: Callable[[int], None] = lambda rows: None,
     ) -> Batch:
-        """The same samples as `x`, and the `label` of each where the system takes labels.
+        """The same samples as `x`, and the `label` or `code` of each where the system takes one.
 
         Args:
             label: One class, or one for each sample, as numbers; None: drawn as the data has them.
             truncation: How far from the middle latents may lie, more than 0, as the system defines it; None: anywhere.
+            code: A value of the code that the system has found, or one for each sample; None: drawn.
             done: Called now and then with the samples that are there.
-        Raises: UsageError if the system takes no label or truncation, or for a class that the data did not have.
+        Raises: UsageError if the system takes no such condition, or for a class that the data did not have.
         """
         spec = self.system.data
         given = {} if label is None else {"label": labels(self.system, count, label)}
         if truncation is not None:
             given["truncation"] = _truncations(self.system, count, truncation)
+        if code is not None:
+            given["code"] = codes(self.system, count, code)
         drawn = sample(self.still, count, seed, done, 0, **given) or {"x": torch.empty(0, *spec.shape), **given}
         return Batch({**drawn, "x": spec.decode(drawn["x"])})
 
@@ -108,12 +117,66 @@ class Model:
             raise error("E-SET-02", reason=f"{self.system.name} does not classify", system=self.system.name)
         return self.still.classify(x)
 
+    def features(self, x: Tensor, of: features.Side = "discriminator", label: Labels | None = None) -> Tensor:
+        """Features (N, F) of samples in the data's units, by the weights that samples are drawn with.
+
+        Args:
+            of: The network: what D's last layer judges, E's latents, or what G's last layer makes a sample of.
+            label: (N,), where the discriminator judges a sample as one of its label.
+        Raises: UsageError if the system has no such network.
+        """
+        return features.of(self.still, x, of, None if label is None else torch.as_tensor(label))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Latents (N, Z) of samples in the data's units, by the averaged weights.
+
+        Raises: UsageError if the system has no encoder.
+        """
+        return self._encoder.encode(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The samples of latents (N, Z), in the data's units, by the averaged weights.
+
+        Raises: UsageError if the system has no encoder, or if the latents have another size.
+        """
+        size = self.system.settings.latent.size
+        if z.dim() != 2 or z.shape[1] != size:
+            raise error("E-SHAPE-01", function="decode", needed=f"latents (N, {size})", got=tuple(z.shape))
+        return self._encoder.decode(z)
+
+    @property
+    def _encoder(self) -> "Encoder":
+        if not isinstance(self.still, Encoder):
+            raise error("E-SET-02", reason=f"{self.system.name} has no encoder", system=self.system.name)
+        return self.still
+
+    @property
+    def likelihood(self) -> Likelihood | None:
+        """The system with the averaged weights, where it has a density."""
+        return self.still if isinstance(self.still, Likelihood) else None
+
+    def log_likelihood(self, x: Tensor) -> Tensor:
+        """log p(x), or a lower bound, in nats: (N,), of samples in the data's units, by the averaged weights.
+
+        Raises: UsageError if the system has no density.
+        """
+        if self.likelihood is None:
+            raise error("E-SET-02", reason=f"{self.system.name} has no density", system=self.system.name)
+        return self.likelihood.log_likelihood(x)
+
 
 @runtime_checkable
 class Classifier(Protocol):
     """A system that learns classes."""
 
     def classify(self, x: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class Coded(Protocol):
+    """A system that has found values of a code."""
+
+    codes: int
 
 
 def _truncations(system: System, count: int, truncation: float) -> Float[Tensor, " n"]:
@@ -131,15 +194,33 @@ def _must_take(system: System, condition: str) -> None:
         raise error("E-SET-02", reason=f"{system.name} takes no {condition}", system=system.name, details=details)
 
 
+def _whole(system: System, condition: str, count: int, values: int | Labels) -> Tensor:
+    """One whole number, or one for each sample. Raises: UsageError if the system takes none, or for anything else."""
+    _must_take(system, condition)
+    given = torch.as_tensor(values)
+    if given.dtype == torch.bool or given.is_floating_point() or given.shape not in ((), (count,)):
+        raise error("E-ARG-01", reason=f"`{condition}` is one whole number, or one for each of {count} samples")
+    return given
+
+
+def codes(system: System, count: int, code: int | Labels) -> Int64[Tensor, " n"]:
+    """One value of the code for each sample.
+
+    Raises: UsageError if the system takes none, for another number of them, or for a value that the code does not have.
+    """
+    given = _whole(system, "code", count, code)
+    assert isinstance(system, Coded)
+    if given.numel() and not 0 <= int(given.min()) <= int(given.max()) < system.codes:
+        raise error("E-ARG-01", reason=f"the code has the values 0 to {system.codes - 1}")
+    return given.to(torch.int64).expand(count)
+
+
 def labels(system: System, count: int, label: int | Labels) -> Int64[Tensor, " n"]:
     """One label for each sample.
 
     Raises: UsageError if the system takes none, for another number of them, or for a class that the data did not have.
     """
-    _must_take(system, "label")
-    given = torch.as_tensor(label)
-    if given.dtype == torch.bool or given.is_floating_point() or given.shape not in ((), (count,)):
-        raise error("E-ARG-01", reason=f"`label` is one whole number, or one for each of {count} samples")
+    given = _whole(system, "label", count, label)
     known = {number: name for number, name in enumerate(system.data.classes) if system.data.class_weights[number]}
     strange = [number for number in given.reshape(-1).tolist() if number not in known]
     if strange:

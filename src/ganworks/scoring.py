@@ -15,6 +15,8 @@ from ganworks.data.builtin import is_digits
 from ganworks.data.dataset import DataSet
 from ganworks.data.spec import DataSpec
 from ganworks.errors import UsageError, error
+from ganworks.explicit import LOG_LIKELIHOOD, Likelihood
+from ganworks.explicit import score as likelihood_score
 from ganworks.metrics import cache, features
 from ganworks.metrics.bins import BINS
 from ganworks.metrics.classifier_score import SPLITS
@@ -93,6 +95,7 @@ def evaluate(
     level: float = 0.95,
     reference: int | None = None,
     keep: bool = True,
+    likelihood: Likelihood | None = None,
     tell: Tell | None = None,
 ) -> list[Score]:
     """Scores of samples against a data set.
@@ -108,12 +111,13 @@ def evaluate(
         level: Of the intervals.
         reference: Real samples to compare with, at most; None: as many as `samples`.
         keep: Whether features of the data may be taken from the user's cache and put there.
+        likelihood: The samples' origin, where it has a density: what it gives to data is a score too.
         tell: Called with the progress of what takes long.
     Raises: UsageError before anything is drawn, for a metric or a space that cannot look at this data.
     """
     return compare(
         draw, data, samples, trained_on=trained_on, metrics=metrics, space=space, level=level, reference=reference,
-        keep=keep, tell=tell,
+        keep=keep, likelihood=likelihood, tell=tell,
     ).scores  # fmt: skip
 
 
@@ -128,11 +132,12 @@ def compare(
     level: float = 0.95,
     reference: int | None = None,
     keep: bool = True,
+    likelihood: Likelihood | None = None,
     tell: Tell | None = None,
 ) -> Comparison:
     """The scores of `evaluate`, and which samples are closest to which training rows."""
-    wanted = list(metrics) or usual_metrics(data, space)
-    seeing = judge(data, wanted, space, trained_on=trained_on)
+    wanted = list(metrics) or [*usual_metrics(data, space), *([] if likelihood is None else [LOG_LIKELIHOOD])]
+    seeing = judge(data, wanted, space, trained_on=trained_on, likelihood=likelihood)
     groups = [chosen for group in _TOGETHER if (chosen := [name for name in wanted if name in group])]
     kept = cache.Cache(tell, cache.folder() if keep else None)
     compared = _Compared(draw, data, samples, trained_on, reference or samples, wanted, seeing, kept, tell)
@@ -141,6 +146,8 @@ def compare(
         for score in compared.scores(group, level):
             found[score.metric] = score
         report(tell, "scores", done, len(groups))
+    if LOG_LIKELIHOOD in wanted and likelihood is not None:
+        found[LOG_LIKELIHOOD] = likelihood_score(likelihood, data, samples, trained_on=trained_on, level=level)
     return Comparison([found[name] for name in wanted], compared.closest() if _COPIES in wanted else None)
 
 
@@ -165,7 +172,12 @@ def _has_modes(data: DataSet) -> bool:
 
 
 def judge(
-    data: DataSet, metrics: Sequence[str], space: str | FeatureSpace = "", *, trained_on: bool = True
+    data: DataSet,
+    metrics: Sequence[str],
+    space: str | FeatureSpace = "",
+    *,
+    trained_on: bool = True,
+    likelihood: Likelihood | None = None,
 ) -> FeatureSpace:
     """The feature space to look through.
 
@@ -179,6 +191,11 @@ def judge(
         got = f"{spec.kind} of shape {form}"
         raise error("E-METRIC-01", metric=f"the feature space '{seeing.name}'", needed=needed, got=got)
     for name in metrics:
+        if name == LOG_LIKELIHOOD:
+            if likelihood is None:
+                needs, got = "a model with a density, such as vae and mixture", "samples or a model without one"
+                raise error("E-METRIC-01", metric=name, needed=needs, got=got)
+            continue
         if name not in names():
             raise error("E-NAME-05", name=name, details=suggestion(name, names()))
         if name in _MODES and not _has_modes(data):

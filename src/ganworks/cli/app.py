@@ -19,6 +19,7 @@ from ganworks.cli.doctor import doctor
 from ganworks.cli.eval import evaluate
 from ganworks.cli.explain import explain
 from ganworks.cli.failure import failure
+from ganworks.cli.features import features
 from ganworks.cli.output import DEFAULT, Output, discard_output
 from ganworks.cli.resume import resume
 from ganworks.cli.runs import runs
@@ -30,13 +31,13 @@ from ganworks.registry import suggestion
 
 BUILT: dict[str, Callable[..., int]] = {
     "train": train, "resume": resume, "sample": sample, "eval": evaluate, "runs": runs, "compare": compare,
-    "data": data,
+    "features": features, "data": data,
     "diagnose": diagnose, "failure": failure,
     "systems": systems, "explain": explain, "doctor": doctor,
 }  # fmt: skip
 PLANNED = (
     "interpolate", "invert", "inpaint",
-    "translate", "upscale", "speak", "augment", "features", "export", "sweep", "studio",
+    "translate", "upscale", "speak", "augment", "export", "sweep", "studio",
 )  # fmt: skip
 
 SUB_VERBS: dict[str, dict[str, Callable[..., int]]] = {"data": DATA_SUB_VERBS}

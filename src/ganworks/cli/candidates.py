@@ -16,7 +16,13 @@ LOGGERS = ("tensorboard",)
 LOSSES = (
     "minimax", "non_saturating", "wasserstein", "least_squares", "hinge", "relativistic_paired", "relativistic_average",
 )  # fmt: skip
-OWN_SETTINGS = ("turns.eager", "turns.one_pass", "gain", "labelled", "projection")
+OWN_SETTINGS = tuple(
+    """attention autoencoder.betas autoencoder.lr autoencoder.optimizer autoencoder.width categorical classification
+    classification_fake coarsest code components continuous depth directions draws dropout encoder floor fold frequency
+    gain group growing information information_continuous labelled layers mixing most networks noise objective.drift
+    orthogonal path_every path_length projection reach residual.blocks residual.group rounds rows starts taper tolerance
+    turns.eager turns.one_pass units""".split()
+)
 """Settings of single systems. These are known elsewhere, beside code that needs torch; a test compares them."""
 
 

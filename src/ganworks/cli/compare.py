@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ganworks.aims import COVERS, SHARP
 from ganworks.cli.output import DEFAULT, Output, table
 from ganworks.cli.progress import Progress, duration
 from ganworks.cli.scores import number
@@ -40,11 +41,22 @@ def _scores(found: Mapping[str, Any]) -> list[str]:
         spaces = dict.fromkeys(each["feature_space"] or "-" for each in (pair["a"], pair["b"]) if each)
         verdict = pair["better"].upper() if pair["better"] else pair["remark"]
         rows.append([pair["metric"], ", ".join(spaces), _score(pair["a"]), _score(pair["b"]), verdict])
+    contrast = _contrast(found["scores"])
     missing = [name.upper() for name in ("a", "b") if found[name]["scored_at"] is None]
-    lines = ["scores:", *(f"  {line}" for line in table(rows))] if found["scores"] else []
+    lines = ["scores:", *(f"  {line}" for line in table(rows)), *contrast] if found["scores"] else []
     if missing:
         lines.append(f"no scores are kept of {' and '.join(missing)}: a run writes them at its end")
     return lines
+
+
+def _contrast(scores: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Who leaves out less of the data, and whose samples are more like data: often not the same one."""
+    said = []
+    for word, names in (("covers more", COVERS), ("is sharper", SHARP)):
+        by = {side: [each["metric"] for each in scores if each["better"] == side and each["metric"] in names]
+              for side in ("a", "b")}  # fmt: skip
+        said += [f"{side.upper()} {word} ({', '.join(told)})" for side, told in by.items() if told]
+    return ["; ".join(said)] if said else []
 
 
 def _side(letter: str, side: Mapping[str, Any]) -> str:

@@ -226,12 +226,15 @@ def _commands(key: str) -> list[str]:
 
 
 def _groups() -> Iterator[Topic]:
+    from ganworks import systems
     from ganworks.settings import GameSettings, RunSettings, Settings, keys
 
-    for model in (RunSettings, GameSettings):
+    told = set[str]()
+    for model in (RunSettings, GameSettings, *(systems.get(name).Settings for name in systems.names())):
         for name, about in model.model_fields.items():
             made = about.annotation
-            if isinstance(made, type) and issubclass(made, Settings):
+            if name not in told and isinstance(made, type) and issubclass(made, Settings):
+                told.add(name)
                 below = [f"{name}.{key}" for key, _ in keys(made)]
                 yield Topic(name, "group of settings", paragraphs(inspect.getdoc(made) or ""), see=below)
 

@@ -28,11 +28,15 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     rows = [
         ["data", f"{data['name']}: {data['rows']} {data['kind']} of {shape} to train on{held}{classes}"],
         ["system", plan.system],
-        ["steps", f"{plan.steps} of {plan.settings['batch']} samples"],
+        ["steps", f"{plan.steps} of {plan.settings['batch']} samples" if plan.steps else "0: all is done before them"],
         ["device", f"cpu, {plan.threads} {'thread' if plan.threads == 1 else 'threads'}"],
-        ["networks", ", ".join(f"{name} {count:,} numbers" for name, count in networks)],
+        ["networks", ", ".join(f"{name} {count:,} numbers" for name, count in networks) or "none"],
         ["memory", f"{sized(plan.memory_bytes)} at most, scores at the end included; {sized(memory()[1])} are free"],
-        ["time", f"{duration(plan.seconds)} of training, from {SAMPLED} steps on this computer"],
+        *(
+            [["time", f"{duration(plan.seconds)} of training, from {SAMPLED} steps on this computer"]]
+            if plan.steps
+            else []
+        ),
         ["disk", f"{sized(sum(plan.files.values()))} in {plan.run}"],
     ]
     yield from table(rows)

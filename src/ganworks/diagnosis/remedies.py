@@ -25,6 +25,9 @@ def changes(finding: Finding, series: Series, numbers: int) -> Changes:
     Args:
         numbers: In one row of the data.
     """
+    alone = len(series.players) > 2 and series.setting("objective") is None
+    if alone and finding.name not in ("not_finite", "frozen"):
+        return _slower(series, 10)  # no game: there is no loss to choose and no slope to hold
     return _REMEDIES[finding.name](finding, series, numbers)
 
 
@@ -59,7 +62,7 @@ def _smooth(series: Series, numbers: int) -> Changes:
 def _slower(series: Series, by: float) -> Changes:
     """Both learning rates divided."""
     found: Changes = {}
-    for player in ("generator", "discriminator"):
+    for player in series.players:
         rate = series.setting(f"{player}.lr", 0.0)
         if isinstance(rate, int | float) and rate:
             found[f"{player}.lr"] = float(f"{min(rate / by, _HIGHEST):.1g}")
@@ -74,7 +77,7 @@ _HIGHEST = 2e-3
 def _calmer(series: Series) -> Changes:
     """Players that move in turn, and without momentum. Source: Gidel et al. 2019, Mescheder et al. 2017."""
     found: Changes = {"turns.simultaneous": False} if series.setting("turns.simultaneous") else {}
-    for player in ("generator", "discriminator"):
+    for player in series.players:
         betas = series.setting(f"{player}.betas", [0.0, 0.99])
         if betas[0] > 0:
             found[f"{player}.betas"] = [0.0, betas[1]]
@@ -103,8 +106,13 @@ def _vanishing_gradient(finding: Finding, series: Series, numbers: int) -> Chang
 
 
 def _ignored_condition(finding: Finding, series: Series, numbers: int) -> Changes:
-    weight = series.setting("projection")
-    return {"projection": 1.0 if not weight else 4.0 * float(weight)}
+    """More weight for the label where it has one; else D, which is told it, moves oftener."""
+    for name in ("projection", "classification"):
+        weight = series.setting(name)
+        if weight is not None:
+            return {name: 4.0 * float(weight) if isinstance(weight, int | float) and weight else 1.0}
+    found: Changes = {"turns.discriminator": 2 * int(series.setting("turns.discriminator", 1))}
+    return found | ({"turns.simultaneous": False} if series.setting("turns.simultaneous") else {})
 
 
 def _discriminator_overfitting(finding: Finding, series: Series, numbers: int) -> Changes:

@@ -120,7 +120,7 @@ class Judge:
         series = self.series
         if len(series.looks) < _FEW:
             return
-        for player in ("generator", "discriminator"):
+        for player in series.players:
             rates = [number(record, f"{player}.lr") for _, record in series.records]
             slopes = [number(record, f"gradient.{player}") for _, record in series.records]
             still = [rate == 0 or slope == 0 for rate, slope in zip(rates, slopes, strict=True)]

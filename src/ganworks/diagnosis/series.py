@@ -57,6 +57,12 @@ class Series:
             found = found[part]
         return found
 
+    @property
+    def players(self) -> list[str]:
+        """Who has a learning rate in the settings; a game's two come first."""
+        found = [name for name, group in self.settings.items() if isinstance(group, Mapping) and "lr" in group]
+        return ["generator", "discriminator", *(name for name in found if name not in ("generator", "discriminator"))]
+
     def early(self, name: str) -> float | None:
         """The median of a recorded number over the first 100 steps."""
         return middle(number(record, name) for _, record in self.records if record["step"] <= _EARLY)

@@ -48,6 +48,8 @@ def of_run(path: Path) -> list[Verdict]:
 def silence(path: Path) -> str:
     """Why nothing can be said of a run yet: a clause."""
     told = series(path, list(history.numbered(path)))
+    if told.settings and not told.steps:
+        return "there is nothing to diagnose: all was done before the first step"
     count, least = len(told.looks), round(bound("looks.least"))
     every = told.setting("sample.every") or max(told.steps // 20, 1)
     last = max((record["step"] for _, record in told.records), default=0)

@@ -163,9 +163,13 @@ def _resumed(
             with session.enough_memory(lambda: "the start", again):
                 engine = session.begin(session.run.steps)
                 notes = [*differences(run, threads, decoded=opened.shorter > 0), *_continue(engine, run, found)]
+            if found and not engine.players and (path / "scores.json").exists():
+                reason = f"{session.made.name} is fitted before the first step: {path} is complete"
+                raise error("E-USE-01", verb="resume", reason=reason)
             until = max(engine.steps, found.until if found else 0)
             until = steps or judged.goal or until if time is None else engine.step + session.steps_in(time)
-            if until <= engine.step:
+            until = until if engine.players else 0
+            if until <= engine.step and engine.players:
                 raise error("E-RUN-03", path=path, step=engine.step, more=2 * max(engine.step, 1))
             run.ask("run")
             seconds = run.cut_records(engine.step)

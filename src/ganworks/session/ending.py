@@ -43,8 +43,10 @@ _FEW = 20
 def scores(session: Session, loop: Loop) -> list[Score]:
     """The scores of what a training has made."""
     assert session.data is not None
-    count = scoring.usual_samples(session.data.spec, quick=loop.seconds < QUICK)
-    return scoring.evaluate(session.model.parts, session.data, count, trained_on=True, tell=loop.tell)
+    quick = loop.seconds < QUICK and bool(loop.engine.players)  # what has no steps is no short training
+    count = scoring.usual_samples(session.data.spec, quick=quick)
+    known = session.model.likelihood
+    return scoring.evaluate(session.model.parts, session.data, count, trained_on=True, likelihood=known, tell=loop.tell)
 
 
 def draw(session: Session, run: RunFolder, seconds: float) -> None:
@@ -147,4 +149,6 @@ def following(session: Session, run: Path, step: int, stopped: Stopped) -> list[
     kind, others = session.data.spec.kind, (name for name in systems.names() if name != session.made.name)
     other = next(name for name in others if kind in systems.get(name).accepts)
     further = "--set patience=0" if stopped == "patience" else f"--steps {2 * step}"
-    return [sample, f"ganworks resume {typed} {further}", f"ganworks train {data} --system {other}"]
+    played = session.engine is None or session.engine.players
+    again = f"ganworks resume {typed} {further}" if played else f"ganworks eval {typed}"
+    return [sample, again, f"ganworks train {data} --system {other}"]

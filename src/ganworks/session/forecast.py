@@ -88,9 +88,10 @@ def forecast(order: Order, watchers: Sequence[Watcher] = ()) -> Plan:
             found = {name: value for probe in session.probes() for name, value in probe(engine.step).items()}
             first, state = _saved(engine)
             grid = len(pictures.png(session.picture() if data.spec.kind == "points" else _real_grid(data)))
-            count = scoring.usual_samples(data.spec, quick=seconds < QUICK)
-            draw = session.model.parts
-            scores = scoring.evaluate(draw, data, count, trained_on=True, keep=False, tell=teller(watchers))
+            count = scoring.usual_samples(data.spec, quick=seconds < QUICK and bool(engine.players))
+            draw, known = session.model.parts, session.model.likelihood
+            tell = teller(watchers)
+            scores = scoring.evaluate(draw, data, count, trained_on=True, keep=False, likelihood=known, tell=tell)
         texts = {
             "config.toml": dump(session.run, engine.system.settings),
             "environment.json": json.dumps(surroundings(threads), indent=1) + "\n",
@@ -135,6 +136,8 @@ def forecast(order: Order, watchers: Sequence[Watcher] = ()) -> Plan:
 
 def _played(engine: Engine, threads: int) -> tuple[float, int]:
     """Seconds of the whole training, and bytes of a record."""
+    if not engine.players:
+        return 0.0, 0
     middle = midway(engine)
     rounds = cycle(engine)
     shares = sum(map(engine.planned, range(engine.steps))) / engine.planned(middle.step)
@@ -174,7 +177,7 @@ def _written(
     """
     line, more = record
     probed = steps // pace.sample + (steps % pace.sample > 0) if more else 0
-    grids = -(-steps // pace.sample)
+    grids = -(-steps // pace.sample) or 1
     later = min(-(-steps // pace.checkpoint), _KEPT)
     saved = later * state + (first if later < _KEPT else 0)
     return {

@@ -15,7 +15,8 @@ from ganworks.errors import error
 from ganworks.settings import RunSettings
 from ganworks.training.engine import Engine
 
-_STRUCTURE = (("latent", "size"), ("generator", "width"), ("discriminator", "width"), ("view", "pack"))
+_STRUCTURE = (("latent", "size"), ("generator", "width"), ("discriminator", "width"), ("view", "pack"),
+              ("autoencoder", "width"))  # fmt: skip
 """Settings that decide about shapes, beside the data."""
 
 
@@ -48,8 +49,11 @@ class Origin:
 
         What belongs to no player's networks stays fresh: the objective's running means, old fakes.
 
-        Raises: ModelError if no weight fits.
+        Raises: ModelError if no weight fits; UsageError for a system that trains no weights.
         """
+        if not engine.players:
+            reason = f"{engine.system.name} is fitted anew each time and takes nothing over: leave --from out"
+            raise error("E-USE-01", verb="train", reason=reason)
         owned = {network for player in engine.players.values() for network in player.networks}
         here = {name: each for name, each in engine.system.state_dict().items() if name.split(".")[0] in owned}
         there = {name: self.tensors[f"system/{name}"] for name in here if f"system/{name}" in self.tensors}
@@ -94,7 +98,7 @@ class Origin:
             found.append(f"{len(one.classes)} classes there, {len(two.classes)} here")
         now = engine.system.settings.model_dump(by_alias=True)
         for group, name in _STRUCTURE:
-            before, after = self.settings[group][name], now[group][name]
+            before, after = (each.get(group, {}).get(name) for each in (self.settings, now))
             if before != after:
                 found.append(f"{group}.{name} is {before} there, {after} here")
         return found

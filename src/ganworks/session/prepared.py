@@ -26,7 +26,7 @@ from ganworks.session import patience
 from ganworks.session.order import is_named
 from ganworks.session.origin import Origin
 from ganworks.session.scene import POINTS, Scene
-from ganworks.settings import GameSettings, RunSettings, build
+from ganworks.settings import GameSettings, PlayerSettings, RunSettings, build
 from ganworks.training.building import laid_out
 from ganworks.training.engine import Engine
 from ganworks.training.loop import Probe, Watcher
@@ -151,9 +151,12 @@ class Session:
         """The engine of this run, at step 0. Neither steps nor time given: as many steps as suit the data."""
         assert self.data is not None
         self._chosen, self.notes = {}, []
-        self._choose_batch()
-        self._choose_precision()
-        self._price_size()
+        if not self._plays():
+            steps = 0
+        else:
+            self._choose_batch()
+            self._choose_precision()
+            self._price_size()
         if steps is None:
             steps = self._default_steps() if time is None else self.steps_in(time)
         self.run = self.run.model_copy(update={"steps": steps})
@@ -161,6 +164,12 @@ class Session:
         if self.origin is not None:
             self.notes += self.origin.start(self.engine)
         return self.engine
+
+    def _plays(self) -> bool:
+        """Whether there are players. Where there are none all is done in `prepare`, and a run has 0 steps."""
+        assert self.data is not None
+        with torch.device("meta"):  # shapes are enough, and nothing is drawn
+            return bool(self.made(self._settings(), self.data.spec).roster)
 
     def _choose_batch(self) -> None:
         """Measure where that is asked for; else the system's own, or a smaller one where memory would not do."""
@@ -248,8 +257,9 @@ class Session:
         assert self.engine is not None
         spec, engine = self.data.spec, self.engine
         form = f" of {' x '.join(map(str, spec.shape[1:]))}" if spec.kind == "images" else ""
-        line = f"{self.made.name} on {spec.name}: {spec.count} {spec.kind}{form}, {engine.steps} steps of "
-        line += str(engine.system.settings.batch)
+        line = f"{self.made.name} on {spec.name}: {spec.count} {spec.kind}{form}, "
+        of = f"{engine.steps} steps of {engine.system.settings.batch}"
+        line += of if engine.players else "fitted before the first step: 0 steps"
         if (choice := self.choice) is None:
             return line
         return f"{line}, because {choice.why}; {choice.but}: {again(system=choice.runner_up)}"
@@ -303,7 +313,8 @@ class Session:
     def picture(self) -> NDArray[Any]:
         """A sample grid. The latents are always the same, so that grids can be compared.
 
-        Where the system takes labels, pictures have a column for each class and points a colour. Beside points of one
+        Where the system takes labels, pictures have a column for each class and points a colour; where it has found
+        a code, pictures have a column for each value. Beside points of one
         or two dimensions stands what D says of them.
         """
         assert self.data is not None
@@ -316,6 +327,9 @@ class Session:
             classes = torch.tensor(self.data.spec.class_weights).nonzero()[:COLUMNS, 0]
             label = classes.repeat(ROWS)
             return pictures.grid(self.model.sample(len(label), label=label), columns=len(classes))
+        if isinstance(system := self.engine.system, model.Coded) and "code" in system.conditions:
+            code = torch.arange(min(system.codes, COLUMNS))
+            return pictures.grid(self.model.sample(ROWS * len(code), code=code.repeat(ROWS)), columns=len(code))
         return pictures.grid(self.model.sample(_GRID), columns=8)
 
     @contextlib.contextmanager
@@ -337,12 +351,11 @@ class Session:
         size, pack = settings.batch, settings.view.pack
         reason = f"{doing} of {self.made.name} with batch {size} on {spec.kind} of {' x '.join(map(str, spec.shape))}"
         half = (1 << (size - 1).bit_length() - 1) // pack * pack if size > 1 else 0
-        narrow = {f"{name}.width": max(getattr(settings, name).width // 2, 1) for name in _PLAYERS}
+        groups = {name: getattr(settings, name) for name in type(settings).model_fields}
+        players = {name: group for name, group in groups.items() if isinstance(group, PlayerSettings)}
+        narrow = {f"{name}.width": max(group.width // 2, 1) for name, group in players.items()}
         smaller = again(batch=half) if half else again(overrides=narrow)
         return error("E-ENV-03", reason=reason, instead=smaller, details=details)
-
-
-_PLAYERS = ("generator", "discriminator")
 
 
 def _pictures(parts: Sequence[DataSet]) -> list[int]:

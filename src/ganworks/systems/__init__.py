@@ -14,6 +14,7 @@ _BUILT_IN = {
     "r3gan": "R3GAN",
     "gan": "OriginalGAN",
     "dcgan": "DCGAN",
+    "lapgan": "LAPGAN",
     "lsgan": "LSGAN",
     "wgan": "WGAN",
     "wgan_gp": "WGANGP",
@@ -21,6 +22,14 @@ _BUILT_IN = {
     "unrolled": "Unrolled",
     "conditional": "Conditional",
     "semisupervised": "SemiSupervised",
+    "progressive": "Progressive",
+    "vae": "VAE",
+    "mixture": "Mixture",
+    "infogan": "InfoGAN",
+    "bigan": "BiGAN",
+    "biggan": "BigGAN",
+    "acgan": "ACGAN",
+    "stylegan2": "StyleGAN2",
 }
 
 

@@ -4,21 +4,24 @@ D minimises E sp(f(G) - f(x)) + γ/2 E‖∇f(x)‖² + γ/2 E‖∇f(G)‖², G
 in pairs, and D's slope is penalised at both ends (equation 2 and section 2). No normalisation, no other trick.
 
 The default's networks are small ones for CPU minutes (networks/compact.py); docs/systems/r3gan.md says what mattered.
+`networks` = paper takes the paper's (networks/residual.py); examples/r3gan-32.toml, -64 and -128 are its whole recipe.
 
-Departures: penalties on every 8th update with weight × 8 instead of on every one; on pictures below 48 px both players
-move at once, from one backward pass through D (`OnePass`), which gives the gradients of the simultaneous update; a
-constant learning rate with warm-up and a linear decay at the end instead of cosine schedules; no augmentation, but from
-48 px on shifts of what D sees.
+Departures of the default: penalties on every 8th update with weight × 8, not on every one; on pictures below 48 px
+both players move at once, from one backward pass through D (`OnePass`), which gives the gradients of the simultaneous
+update; a constant learning rate with warm-up and a linear decay at the end instead of cosine schedules; no
+augmentation, but from 48 px on shifts of what D sees. Those of the recipes stand in their files.
 """
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from ganworks.adversarial import Adversarial
 from ganworks.data.spec import DataSpec
-from ganworks.networks import compact, mlp
+from ganworks.networks import compact, mlp, residual
+from ganworks.networks.pair import Pair
+from ganworks.networks.residual import ResidualSettings
 from ganworks.objective import Objective, OnePass
 from ganworks.settings import (
     AverageSettings,
@@ -52,6 +55,10 @@ class R3GANSettings(GameSettings):
     """The small default for pictures."""
 
     batch: int = Field(32, ge=1, description="samples of one update")
+    networks: Literal["small", "paper", "mlp"] = Field(
+        "small", description="of pictures: for CPU minutes, the paper's residual ones, or fully connected ones"
+    )
+    residual: ResidualSettings = ResidualSettings()
     latent: LatentSettings = LatentSettings(size=64)
     objective: ObjectiveSettings = ObjectiveSettings(loss="relativistic_paired", r1=0.1, r2=0.1, every=8)
     turns: Turns = Turns()
@@ -68,13 +75,22 @@ class R3GAN(Adversarial):
     accepts = ("points", "images")
     gives = "images"
     Settings = R3GANSettings
+    settings: R3GANSettings
 
     def __init__(self, settings: R3GANSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
-        make = mlp.pair if data.kind == "points" else compact.pair
         one_pass = settings.turns.one_pass and settings.turns.simultaneous
         one_pass = one_pass and OnePass.allows(settings.objective, settings.view)
-        self.set_up(*make(self.sizes()), objective=OnePass if one_pass else Objective)
+        self.set_up(*self.pair(), objective=OnePass if one_pass else Objective)
+
+    def pair(self) -> Pair:
+        """G and D, with their initial weights."""
+        settings = self.settings
+        if self.data.kind == "points":
+            return mlp.pair(self.sizes())
+        if settings.networks == "paper":
+            return residual.pair(self.sizes(), settings.residual)
+        return (mlp.pictures if settings.networks == "mlp" else compact.pair)(self.sizes())
 
     @classmethod
     def suited(cls, data: DataSpec) -> dict[str, Any]:
@@ -93,7 +109,7 @@ class R3GAN(Adversarial):
                 "generator": player,
                 "discriminator": player,
             }
-        if not compact.large(data.shape):
+        if any(side % 4 for side in data.shape[1:]) or not compact.large(data.shape):
             return {}
         # D's slope is summed over the numbers of a picture, so a weight for many of them is larger.
         penalty = math.prod(data.shape) / _PER_PENALTY
