@@ -47,7 +47,7 @@ PENALTIES = {"r1", "r2", "gradient_penalty", "dragan", "roth", "lecam", "consist
 INFORMATION = {"information", "information_continuous"}
 CLASSES = {"classification", "classification_fake"}
 TERMS = {"adversarial", "drift", "feature_matching", "supervised", "lr", *INFORMATION, *CLASSES, *PENALTIES}
-TERMS_OF = {"autoencoder": ("reconstruction", "kl")}
+TERMS_OF = {"autoencoder": ("reconstruction", "kl"), "generator": ("path_length",)}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 each_system = pytest.mark.parametrize("page", SYSTEM_PAGES, ids=lambda page: page.stem)

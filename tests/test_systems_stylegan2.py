@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from house import STEPS, data, differing, engine, resumed, two_more_rounds
+from house import STEPS, differing, engine, resumed, two_more_rounds
 from torch import Tensor
 
 from ganworks import GAN, systems

@@ -230,7 +230,8 @@ def _groups() -> Iterator[Topic]:
     from ganworks.settings import GameSettings, RunSettings, Settings, keys
 
     told = set[str]()
-    for model in (RunSettings, GameSettings, *(systems.get(name).Settings for name in systems.names())):
+    models: list[type[Settings]] = [RunSettings, GameSettings]
+    for model in [*models, *(systems.get(name).Settings for name in systems.names())]:
         for name, about in model.model_fields.items():
             made = about.annotation
             if name not in told and isinstance(made, type) and issubclass(made, Settings):
