@@ -60,7 +60,7 @@ def data(kind: str) -> DataSet:
     return datasets.open({"x": x, "label": torch.arange(64) % 4})
 
 
-def engine(name: str, kind: str, rows: slice | None = None, **settings) -> Engine:
+def engine(name: str, kind: str, rows: slice | None = None, device: str = "cpu", **settings) -> Engine:
     rows_of = data(kind)
     made = systems.get(name)
     known = {key for key, _ in keys(made.Settings)}  # a system without a game has no use for most of them
@@ -73,7 +73,7 @@ def engine(name: str, kind: str, rows: slice | None = None, **settings) -> Engin
     rows_of.columns["x"] = rows_of.columns["x"].to(torch.get_default_dtype())
     torch.manual_seed(2)
     system.prepare(rows_of)
-    return Engine(system, rows_of, seed=3, steps=STEPS, rows=rows)
+    return Engine(system, rows_of, seed=3, steps=STEPS, rows=rows, device=device)
 
 
 def played(name: str, kind: str, cut: int | None = None, change=None, **settings) -> dict[str, Tensor]:

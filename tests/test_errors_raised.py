@@ -151,6 +151,7 @@ RAISED |= {
         "ring", steps=1, run=here.folder / "b"
     ),
     "E-ENV-02": lambda here: GAN.load(here.model).save("a" * 300),
+    "E-ENV-06": lambda here: command("train", "ring", "--device", "nowhere"),
 }
 OTHERS = ["generator.width=7", "discriminator.width=7", "latent.size=3"]
 

@@ -35,6 +35,7 @@ from experiments import (
     grid,
     growing,
     infogan,
+    large,
     likelihood,
     linear_probes,
     million,
@@ -419,6 +420,12 @@ def test_smoke(experiment: object, cache: Path, tmp_path: Path, monkeypatch: pyt
     assert found["floors"]
     assert all(math.isfinite(bar["value"]) for bar in found["bars"])
     assert not found["passed"]  # three steps cannot reach the bars: they judge
+
+
+def test_smoke_of_large(tmp_path: Path) -> None:
+    assert large.main(["--smoke"], tmp_path) == 0
+    found = json.loads((tmp_path / "large-smoke.json").read_text())
+    assert list(found["arms"]) == ["dcgan", "lapgan"]
 
 
 def test_smoke_of_waiting(tmp_path: Path) -> None:

@@ -42,7 +42,6 @@ def test_a_batch_to_be_measured_is_no_setting() -> None:
         (Order(steps=3, time=1.0), "--steps and --time"),
         (Order(patience=-1), "setting 'patience'"),
         (Order(processes=2), "'--processes' is not built yet"),
-        (Order(device="cuda"), "'--device' is not built yet"),
         (Order(overrides={"on_bad": "ignore"}), "setting 'on_bad'"),
         (Order(size=-1), "setting 'size'"),
         (Order(log=("tensorbord",)), "unknown logger 'tensorbord'"),

@@ -197,7 +197,7 @@ def test_the_papers_networks_are_the_default_at_256_px():
     made = systems.get("lapgan")
     spec = datasets.open({"x": torch.zeros(4, 3, 256, 256)}).spec
     settings = build(made.Settings, made.suited(spec))
-    assert (settings.units, settings.dropout, settings.generator.optimizer) == (1200, 0.5, "sgd")
+    assert (settings.units, settings.dropout, settings.generator.optimizer) == (1200, 0.5, "adam")
     assert made.suited(datasets.open({"x": torch.zeros(4, 3, 32, 32)}).spec)["fold"]
 
 

@@ -113,8 +113,9 @@ class Adversarial(System):
 
     def labels(self, random: Streams) -> Int64[Tensor, " b"]:
         """Labels with the shares of the classes, where the data have any."""
-        reached = torch.tensor(self.data.class_weights, dtype=torch.float64).cumsum(0)
-        return torch.searchsorted(reached / reached[-1], random.uniform("label").double(), right=True)
+        drawn = random.uniform("label").double()
+        reached = drawn.new_tensor(self.data.class_weights).cumsum(0)
+        return torch.searchsorted(reached / reached[-1], drawn, right=True)
 
 
 class ClassConditional(Adversarial):

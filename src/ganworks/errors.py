@@ -230,6 +230,7 @@ TABLE: dict[str, Entry] = {
         "the run folder {path} is gone: moved or deleted while it was in use",
         "ganworks resume NEW_PLACE",
     ),
+    "E-ENV-06": Entry(ResourceError, "the device '{device}' is not here", "--device with one that is: {known}"),
     # our own mistakes
     "E-BUG-01": Entry(
         GanworksError,

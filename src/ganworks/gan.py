@@ -55,6 +55,7 @@ class GAN:
         size: int = 0,
         mirror: bool = False,
         on_bad: OnBad = "stop",
+        device: str = "cpu",
         watchers: Sequence[Watcher] = (),
     ) -> Self:
         """Train from the start.
@@ -71,6 +72,7 @@ class GAN:
             size: Side that picture files are brought to, in pixels; 0: chosen from them.
             mirror: Train on every picture twice, the second time with left and right exchanged.
             on_bad: Where a picture file cannot be read: `stop`, or `skip` it.
+            device: Where rounds are played, such as `cuda`; samples and scores are made on the CPU.
             watchers: Called with each record.
         """
         if steps is not None and time is not None:
@@ -79,20 +81,29 @@ class GAN:
         if folder is not None and folder.exists():
             raise error("E-RUN-01", path=folder)
         named = {"data": str(data)} if isinstance(data, str | Path) else {}
-        self._restart(seed, steps=steps or 0, patience=patience, size=size, mirror=mirror, on_bad=on_bad, **named)
+        options = {"patience": patience, "size": size, "mirror": mirror, "on_bad": on_bad, "device": device}
+        self._restart(seed, steps=steps or 0, **options, **named)
         asked = self._asked or None
         order = Order(data=data, system=asked, steps=steps, time=time, run=folder, held_out=held_out)
         self.run = conduct(self._session, order, watchers).run
         return self
 
-    def start(self, data: Any = "digits", seed: int = 0, *, steps: int | None = None, held_out: Any = None) -> Self:
+    def start(
+        self,
+        data: Any = "digits",
+        seed: int = 0,
+        *,
+        steps: int | None = None,
+        held_out: Any = None,
+        device: str = "cpu",
+    ) -> Self:
         """Prepare without training: afterwards `round` and `turn` make single steps. Nothing is written.
 
         Args:
-            data, seed, held_out: As in `fit`.
+            data, seed, held_out, device: As in `fit`.
             steps: The horizon of schedules and phases; None: what suits the data.
         """
-        self._restart(seed)
+        self._restart(seed, device=device)
         name = self._session.open(data, held_out).spec.name
         named = str(data) if isinstance(data, str | Path) else name
         self._session.run = self._session.run.model_copy(update={"data": named})

@@ -1,7 +1,10 @@
-"""What this computer has: memory, as far as the system says."""
+"""What this computer has: memory, as far as the system says, and what computes beside the processor."""
 
 import sys
+import time
 from pathlib import Path
+
+from ganworks.errors import error
 
 UNKNOWN = 1 << 62
 """Bytes, where the system does not say."""
@@ -69,6 +72,32 @@ _SHORT = ("can't allocate", "not enough memory", "out of memory", "bad_alloc", "
 def ran_out(caught: BaseException) -> bool:
     """Whether something failed because there was not enough memory."""
     return isinstance(caught, MemoryError) or any(words in str(caught) for words in _SHORT)
+
+
+def device(name: str) -> str:
+    """A device that can be trained on, as torch calls it.
+
+    Raises: ResourceError for one that is not here.
+    """
+    import torch
+
+    here = ["cpu"]
+    kind = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if kind is not None:
+        here += [kind.type, *(f"{kind.type}:{index}" for index in range(torch.accelerator.device_count()))]
+    if name not in here:
+        raise error("E-ENV-06", device=name, known=", ".join(here))
+    return name
+
+
+def work(device: str) -> float:
+    """Seconds that all threads of this process have worked, from a start of its own. Those that feed a device have
+    worked, all of them, as long as it took."""
+    if device == "cpu":
+        return time.process_time()
+    import torch
+
+    return time.perf_counter() * torch.get_num_threads()
 
 
 def sized(count: float) -> str:

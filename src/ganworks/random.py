@@ -53,12 +53,14 @@ class Streams:
         base: What names these streams: (seed, phase, player) or (seed, "sample").
         count: Rows of the global batch.
         rows: This process's part of them.
+        device: Where the numbers are wanted. They are drawn on the CPU, so that they are the same everywhere.
     """
 
-    def __init__(self, base: tuple[str | int, ...], count: int, rows: slice | None = None) -> None:
+    def __init__(self, base: tuple[str | int, ...], count: int, rows: slice | None = None, device: str = "cpu") -> None:
         self._base = base
         self._count = count
         self._rows = rows
+        self.device = device
         self._keys: dict[str, int] = {}
         self._generators: dict[str, torch.Generator] = {}
         self._begun: set[str] = set()
@@ -82,7 +84,7 @@ class Streams:
         return self
 
     def stream(self, name: str) -> torch.Generator:
-        """The generator behind a name, for draws of another form. Draw for the global batch."""
+        """The CPU generator behind a name, for draws of another form. Draw for the global batch."""
         if name not in self._begun:
             if name not in self._generators:
                 self._generators[name] = torch.Generator()
@@ -92,7 +94,7 @@ class Streams:
         return self._generators[name]
 
     def _cut(self, drawn: Tensor) -> Tensor:
-        return drawn if self._rows is None else drawn[self._rows]
+        return (drawn if self._rows is None else drawn[self._rows]).to(self.device)
 
     def normal(self, name: str, *shape: int) -> Tensor:
         """Standard normal numbers of shape (rows, *shape)."""

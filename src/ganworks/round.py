@@ -30,7 +30,15 @@ class Round:
         shown: Values worth a record that are no terms, such as D's logits, detached; their means are recorded.
     """
 
-    def __init__(self, seed: int, steps: int, batch: int, read: Callable[[], Batch], rows: slice | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        steps: int,
+        batch: int,
+        read: Callable[[], Batch],
+        rows: slice | None = None,
+        device: str = "cpu",
+    ) -> None:
         self.step = self.update = 0
         self.phase = ""
         self.progress = self.phase_progress = 0.0
@@ -40,9 +48,9 @@ class Round:
         self.shown: dict[str, Tensor] = {}
         self.kept: list[Tensor] = []
         self.looking_ahead = False
-        self.random = Streams((seed,), batch)
+        self.random = Streams((seed,), batch, device=device)
         self.batch = batch
-        self._seed, self._rows, self._read = seed, rows, read
+        self._seed, self._rows, self._read, self._device = seed, rows, read, device
         self._streams: dict[tuple[str, ...], Streams] = {}
         self._real: Batch | None = None
         self._once: dict[str, tuple[Any, frozenset[str]]] = {}
@@ -115,7 +123,7 @@ class Round:
 
     def replay(self, player: str, update: int, k: int) -> "Round":
         """A child round for one step of a look-ahead: the same data, streams of its own, nothing held constant."""
-        child = Round(self._seed, self.steps, self.batch, self._read, self._rows)
+        child = Round(self._seed, self.steps, self.batch, self._read, self._rows, self._device)
         child.step, child.phase, child.progress = self.step, self.phase, self.progress
         child.phase_progress, child.update, child.looking_ahead = self.phase_progress, update, True
         child._real, child._replayed = self.real, ("replay", str(k))
@@ -125,5 +133,5 @@ class Round:
 
     def _streams_of(self, *names: str) -> Streams:
         if names not in self._streams:
-            self._streams[names] = Streams((self._seed, *names), self.batch, self._rows)
+            self._streams[names] = Streams((self._seed, *names), self.batch, self._rows, self._device)
         return self._streams[names]

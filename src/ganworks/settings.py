@@ -194,6 +194,7 @@ class RunSettings(Settings):
     patience: Annotated[int, Field(ge=0)] = Field(
         0, description="looks at the score without a better one after which the run stops; 0: it never does"
     )
+    device: str = Field("cpu", description="where rounds are played: cpu, cuda, cuda:1 or mps, as PyTorch calls them")
     record: Pace = Pace()
     sample: Pace = Pace()
     checkpoint: Pace = Pace()

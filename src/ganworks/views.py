@@ -166,7 +166,8 @@ class Pool(nn.Module):
     def exchange(self, fake: Inputs, round: Round) -> Inputs:
         """Fakes (B, ...) with some old ones among them; rows beyond the pool's capacity stay as they are."""
         capacity, count = len(self.filled), len(fake["x"])
-        places = torch.randperm(capacity, generator=round.random.stream("replay.place"))[:count]
+        order = torch.randperm(capacity, generator=round.random.stream("replay.place"))
+        places = order[:count].to(self.filled.device)
         chosen = round.random.uniform("replay.choice")[: len(places)] < 0.5
         old = chosen & self.filled[places]
         enters = old | ~self.filled[places]

@@ -29,7 +29,7 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
         ["data", f"{data['name']}: {data['rows']} {data['kind']} of {shape} to train on{held}{classes}"],
         ["system", plan.system],
         ["steps", f"{plan.steps} of {plan.settings['batch']} samples" if plan.steps else "0: all is done before them"],
-        ["device", f"cpu, {plan.threads} {'thread' if plan.threads == 1 else 'threads'}"],
+        ["device", f"{plan.settings['device']}, {plan.threads} {'thread' if plan.threads == 1 else 'threads'}"],
         ["networks", ", ".join(f"{name} {count:,} numbers" for name, count in networks) or "none"],
         ["memory", f"{sized(plan.memory_bytes)} at most, scores at the end included; {sized(memory()[1])} are free"],
         *(

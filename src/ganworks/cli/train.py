@@ -87,7 +87,7 @@ def train(
     processes
         Processes to train with on this machine; more than 1 is not built yet.
     device
-        Where to train: cpu; others are not built yet.
+        Where to play: cpu, or cuda, cuda:1, mps where there is one. Samples and scores are made on the CPU.
     dry_run
         Show the plan, with memory and time from 20 steps that are played and thrown away; write nothing.
     """

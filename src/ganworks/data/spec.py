@@ -35,6 +35,10 @@ class Batch(Mapping[str, Tensor]):
         """Rows of the batch."""
         return len(next(iter(self._tensors.values())))
 
+    def to(self, device: str) -> "Batch":
+        """The same values on a device."""
+        return self if device == "cpu" else Batch({name: values.to(device) for name, values in self.items()})
+
 
 class DataSpec(BaseModel):
     """What a system may know of the data before its networks are built. It travels with the model as JSON."""

@@ -91,7 +91,7 @@ def _said(
             packed, see = dict(view.pack(inputs)), view.fixed(round, side)
             seen = see(packed)
             with torch.no_grad():
-                said.append(_flat(full(system.discriminator(**seen))))
+                said.append(_flat(full(system.discriminator(**seen))).cpu())
             steep.append(_slope(system, seen) if slopes else math.nan)
     return said[0], said[1], steep[0], steep[1]
 
@@ -112,7 +112,7 @@ def _slope(system: Adversarial, seen: Mapping[str, Tensor]) -> float:
 def at(engine: Engine, count: int, real: Mapping[str, Tensor]) -> Round:
     """A round of its own at the engine's step: it draws from streams that training never uses."""
     batch = Batch(dict(real))
-    round = Round(engine.seed, engine.steps, count, lambda: batch)
+    round = Round(engine.seed, engine.steps, count, lambda: batch, device=engine.device)
     round.begin(engine.step, "probe", 0.0)
     return round
 

@@ -73,7 +73,8 @@ class Examination:
 
     def _given(self, rows: Batch) -> Batch:
         spec = self.engine.system.data
-        return Batch({**rows, "x": spec.encode(rows["x"])}) if spec.center else rows
+        given = Batch({**rows, "x": spec.encode(rows["x"])}) if spec.center else rows
+        return given.to(self.engine.device)
 
     def __call__(self, step: int) -> dict[str, float]:
         """What is recorded of a step."""
@@ -98,10 +99,10 @@ class Examination:
 
     def _online(self, system: System, count: int, step: int) -> Tensor:
         """Samples of the weights that play, as the game makes them, by a copy."""
-        random = Streams((self.engine.seed, "probe", "online"), count).at(step)
+        random = Streams((self.engine.seed, "probe", "online"), count, device=self.engine.device).at(step)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.default_generator.manual_seed(random.key())
-            return system.data.decode(system.generate(count, random)["x"])
+            return system.data.decode(system.generate(count, random)["x"].cpu())
 
     def preflight(self, step: int) -> dict[str, float]:
         """`probe.preflight`: how well D tells real rows from the samples that G makes before it has moved."""

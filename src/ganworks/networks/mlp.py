@@ -110,7 +110,7 @@ class Dropout(nn.Module):
         if not self.training:
             return x
         keep = shared(lambda count: torch.rand((count, *x.shape[1:])), len(x)) >= self.p
-        return x * keep / (1 - self.p)
+        return x * keep.to(x.device) / (1 - self.p)
 
 
 def he(module: nn.Module, gain: float = 1.0, slope: float = 0.2) -> None:

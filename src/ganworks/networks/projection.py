@@ -63,7 +63,7 @@ class Projection(nn.Module):
         """e(y) of labels (B,), or the sum over the places of packs (B, M)."""
         if label.dim() == 1:
             return self.embedding(label)
-        places = torch.arange(label.shape[1]) * self.classes
+        places = torch.arange(label.shape[1], device=label.device) * self.classes
         return self.embedding(label + places).sum(1)
 
     def forward(self, x: Float[Tensor, "b ..."], label: Int64[Tensor, "b ..."]) -> Float[Tensor, " b"]:

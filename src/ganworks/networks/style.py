@@ -180,7 +180,7 @@ class Generator(nn.Module):
 
         Source: Karras et al. 2018, section 3.1.
         """
-        before = torch.arange(self.styles, device=w.device) < crossover.to(w.device)[:, None]
+        before = torch.arange(self.styles, device=w.device) < crossover[:, None]
         return torch.where(before[:, :, None], w[:, None], other[:, None])
 
     def forward(self, styles: Float[Tensor, "b l s"], noise: list[Tensor]) -> Pictures:
@@ -198,7 +198,7 @@ class Generator(nn.Module):
     @torch.no_grad()
     def follow(self, w: Float[Tensor, "b s"], label: Int64[Tensor, " b"] | None) -> None:
         """Move the mean style, or that of each class in the batch, towards these. A plain mean in the first updates."""
-        label = torch.zeros(len(w), dtype=torch.int64) if label is None else label
+        label = w.new_zeros(len(w), dtype=torch.int64) if label is None else label
         hot = F.one_hot(label, len(self.middle)).to(w)
         rows = hot.sum(0)
         self.counted += rows > 0
@@ -213,7 +213,7 @@ class Generator(nn.Module):
 
         Source: Karras et al. 2018, appendix B.
         """
-        middle = self.middle[torch.zeros(len(w), dtype=torch.int64) if label is None else label]
+        middle = self.middle[w.new_zeros(len(w), dtype=torch.int64) if label is None else label]
         return torch.lerp(middle, w, psi[:, None])
 
 

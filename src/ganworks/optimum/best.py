@@ -29,7 +29,7 @@ def judge(system: System) -> Judge | None:
     """
     if not isinstance(system, Adversarial) or set(system.row()) != {"x"}:
         return None
-    still = copy.deepcopy(system.discriminator).requires_grad_(False).eval()
+    still = copy.deepcopy(system.discriminator).requires_grad_(False).eval().cpu()
     width, encode = system.data.shape[0], system.data.encode
 
     def says(points: Float[Tensor, "n _md"]) -> Float[Tensor, " n"]:

@@ -1,12 +1,12 @@
 """What a training will be, before it begins: system, steps, precision, how often to save, threads."""
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
 
+from ganworks import machine
 from ganworks.data.spec import DataSpec
 from ganworks.plan.trial import cost, cycle, midway, untraced, usual, work
 from ganworks.settings import RunSettings
@@ -101,8 +101,8 @@ def steps_in(seconds: float, make: Callable[[], Engine]) -> int:
     rounds, threads = cycle(engine), torch.get_num_threads()
     costs: list[float] = []
     with untraced():
-        end = time.process_time() + min(2.0, 0.05 * seconds) * threads
-        while not costs or time.process_time() < end:
+        end = machine.work(engine.device) + min(2.0, 0.05 * seconds) * threads
+        while not costs or machine.work(engine.device) < end:
             costs.append(cost(engine, rounds) / threads)
     return max(int(seconds / usual(costs)), 1)
 
@@ -122,14 +122,15 @@ def faster(make: Callable[[Precision], Engine]) -> tuple[Precision, str]:
     Args:
         make: Builds an engine with a precision, on the run's data and seed.
     """
-    if not halves():
-        return "float32", "precision float32: this processor has no bf16"
     engines = midway(make("float32")), midway(make("bf16"))
+    device = engines[0].device
+    if device == "cpu" and not halves():
+        return "float32", "precision float32: this processor has no bf16"
     rounds, threads = cycle(engines[0]), torch.get_num_threads()
     costs: tuple[list[float], ...] = ([], [])
     with untraced():
-        end = time.process_time() + _COMPARED * threads
-        while not costs[0] or time.process_time() < end:
+        end = machine.work(device) + _COMPARED * threads
+        while not costs[0] or machine.work(device) < end:
             for engine, spent in zip(engines, costs, strict=True):
                 spent.append(cost(engine, rounds) / threads)
     whole, half = (1e3 * usual(spent) for spent in costs)

@@ -1,6 +1,7 @@
 """A training from its order to its result: data, engine, loop and scores, wired together."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -68,12 +69,12 @@ def conduct(session: Session, order: Order, watchers: Sequence[Watcher]) -> Resu
         assert session.data is not None
         spec = session.data.spec
         settings = dump(session.run, engine.system.settings)
-        files = {"data.json": session.about}
+        files, about = {"data.json": session.about}, surroundings(threads, session.run.device)
         if order.run is None:
             name = spec.name.replace(":", "-") or "data"
-            created = create_next(Path("runs"), name, settings, surroundings(threads), files)
+            created = create_next(Path("runs"), name, settings, about, files)
         else:
-            created = RunFolder.create(order.run, settings, surroundings(threads), files)
+            created = RunFolder.create(order.run, settings, about, files)
         notes = [session.headline(again), *session.data.note, *session.notes]
 
         def play() -> Result:
@@ -101,7 +102,7 @@ def ready(session: Session, order: Order, watchers: Sequence[Watcher]) -> Iterat
     if not named:
         session.run = session.run.model_copy(update={"data": data.spec.name})
     threads = plan.threads(data.spec)
-    with computing(threads):
+    with computing(threads, session.run.device):
         with session.enough_memory(lambda: "the start", again):
             engine = session.begin(None if order.time is not None else session.run.steps or None, order.time)
         yield engine, threads, again
@@ -159,10 +160,11 @@ def _resumed(
         if before.fingerprint != opened.spec.fingerprint:
             raise error("E-DATA-11", path=session.run.data, details=[f"it began with {before.count} rows"])
         threads = int(run.environment.get("threads") or plan.threads(before))
-        with computing(threads):
+        device = session.run.device
+        with computing(threads, device):
             with session.enough_memory(lambda: "the start", again):
                 engine = session.begin(session.run.steps)
-                notes = [*differences(run, threads, decoded=opened.shorter > 0), *_continue(engine, run, found)]
+                notes = [*differences(run, threads, device, decoded=opened.shorter > 0), *_continue(engine, run, found)]
             if found and not engine.players and (path / "scores.json").exists():
                 reason = f"{session.made.name} is fitted before the first step: {path} is complete"
                 raise error("E-USE-01", verb="resume", reason=reason)
@@ -307,13 +309,18 @@ def teller(watchers: Sequence[Watcher]) -> Watcher:
 
 
 @contextlib.contextmanager
-def computing(threads: int) -> Iterator[None]:
-    """The thread count of a run, and denormal numbers as zero: they slow small networks down many times."""
+def computing(threads: int, device: str = "cpu") -> Iterator[None]:
+    """The thread count of a run, and denormal numbers as zero: they slow small networks down many times. On a GPU
+    kernels that give the same bits again, where there are any."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
+    if device != "cpu":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+        torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         yield
     finally:
         torch.set_num_threads(before)
         torch.set_flush_denormal(False)
+        torch.use_deterministic_algorithms(False)

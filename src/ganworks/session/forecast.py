@@ -94,7 +94,7 @@ def forecast(order: Order, watchers: Sequence[Watcher] = ()) -> Plan:
             scores = scoring.evaluate(draw, data, count, trained_on=True, keep=False, likelihood=known, tell=tell)
         texts = {
             "config.toml": dump(session.run, engine.system.settings),
-            "environment.json": json.dumps(surroundings(threads), indent=1) + "\n",
+            "environment.json": json.dumps(surroundings(threads, session.run.device), indent=1) + "\n",
             "data.json": session.about,
             "scores.json": history.scores_text(engine.steps, [score.as_dict() for score in scores]),
         }

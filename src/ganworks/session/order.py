@@ -53,7 +53,7 @@ class Judged(NamedTuple):
     origin: Origin | None
 
 
-_OWN = ("system", "steps", "seed", "size", "mirror", "on_bad", "patience")
+_OWN = ("system", "steps", "seed", "size", "mirror", "on_bad", "patience", "device")
 _NAMES = ("data", "held_out", "start_from")
 
 
@@ -101,7 +101,6 @@ def _refuse_unbuilt(order: Order) -> None:
         raise error("E-USE-01", verb="train", reason="--steps and --time both say how long; give one")
     unbuilt = {
         "--processes": order.processes not in (None, 1),
-        "--device": order.device not in (None, "cpu"),
     }
     for option, asked in unbuilt.items():
         if asked:

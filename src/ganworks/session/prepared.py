@@ -145,7 +145,8 @@ class Session:
             system = laid_out(self.made(settings, rows.spec))
             torch.default_generator.manual_seed(key(self.run.seed, "prepare"))
             system.prepare(rows)
-        return Engine(system.train(), rows, seed=self.run.seed, steps=steps)
+        device = machine.device(self.run.device)
+        return Engine(system.train(), rows, seed=self.run.seed, steps=steps, device=device)
 
     def begin(self, steps: int | None = None, time: float | None = None) -> Engine:
         """The engine of this run, at step 0. Neither steps nor time given: as many steps as suit the data."""

@@ -19,7 +19,7 @@ Departures: sizes are halved exactly, 32 → 16 → 8, where the paper has 28 �
 to 0.8, stands in the learning rate: 0.02 / (1 - momentum), the length of a steady step; its decay by 1 + 4e-5 an epoch
 is left out. Kernels and channels of the convolutions are ours. G_K ends in tanh; samples are clamped to [-1, 1] at each
 level, as real pictures are in that range; they come from an average of G's weights. Below 128 px the defaults are small
-networks and R1, R2 and Adam, for CPU minutes.
+networks and R1, R2 and Adam, for CPU minutes; from there on the paper's networks and Adam.
 
 Letters: B batch, Z latent, C channels, H, W height and width, K the coarsest level.
 """
@@ -108,9 +108,13 @@ class LAPGAN(Adversarial):
 
     @classmethod
     def suited(cls, data: DataSpec) -> dict[str, Any]:
-        """Small networks for CPU minutes below 128 px; docs/systems/lapgan.md has the measurements."""
+        """Small networks for CPU minutes below 128 px; docs/systems/lapgan.md has the measurements.
+
+        From there on Adam: at 256 px the paper's rates, made for 32 px, lost D in its third update (2026-11-26).
+        """
         if max(data.shape) >= _LARGE:
-            return {}
+            large = {"optimizer": "adam", "lr": 2e-4}
+            return {"generator": large, "discriminator": large}
         player: dict[str, Any] = {
             "optimizer": "adam",
             "lr": [4e-3, _WARM_UP, _DECAY],

@@ -70,7 +70,7 @@ class Noise(nn.Module):
     def forward(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
         if not self.training:
             return x
-        return x + self.std * shared(lambda count: torch.randn((count, *x.shape[1:])), len(x))
+        return x + self.std * shared(lambda count: torch.randn((count, *x.shape[1:])), len(x)).to(x.device)
 
 
 class WeightNormed(nn.Linear):
@@ -204,7 +204,7 @@ class SemiSupervised(Adversarial):
         def draw(index: int, count: int, random: Streams) -> tuple[Tensor, Mapping[str, Tensor]]:
             if count not in orders:
                 orders[count] = Order(len(self.labelled_rows), count, random.seed)
-            told = data.rows(self.labelled_rows[orders[count].rows(index)])
+            told = data.rows(self.labelled_rows.cpu()[orders[count].rows(index)])
             x = self.data.encode(told["x"])
             return usual(index, count, random)[0], {"labelled_x": x, "labelled_label": told["label"]}
 

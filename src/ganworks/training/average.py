@@ -57,17 +57,23 @@ def _copy(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network).requires_grad_(False).eval()
 
 
+def _at_rest(network: nn.Module) -> nn.Module:
+    return _copy(network).cpu()
+
+
 def for_sampling(system: System, average: Average | None, seed: int) -> System:
-    """A copy of the system in eval mode that generates with the averages, buffers up to date.
+    """A copy of the system in eval mode that generates with the averages, buffers up to date; on the CPU, wherever it
+    is played, so that a model's samples are the same everywhere.
 
     Batch-norm statistics belong to the weights they were measured with: they are measured anew for the averages, on
     batches of the copy's own. Nothing of the system or of its randomness is touched.
     """
     still = copy.copy(system)
     still._modules = dict(system._modules)
+    still._buffers = {name: kept if kept is None else kept.cpu() for name, kept in system._buffers.items()}
     for name, network in system.named_children():
         kept = None if average is None else average.networks.get(name)
-        twin = _copy(network)
+        twin = _at_rest(network)
         if kept is not None:
             for parameter, averaged in zip(twin.parameters(), kept.parameters(), strict=True):
                 parameter.copy_(averaged)

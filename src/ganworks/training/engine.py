@@ -39,10 +39,13 @@ class Engine:
         seed: Every random number follows from it, and from the rollbacks where there were any.
         steps: The horizon: schedules and phases are laid out over so many rounds.
         rows: This process's part of a batch; None for all of it.
+        device: Where it is played. The system moves there; batches and random numbers follow it.
     """
 
-    def __init__(self, system: System, data: Rows, *, seed: int, steps: int, rows: slice | None = None) -> None:
-        self.system = system
+    def __init__(
+        self, system: System, data: Rows, *, seed: int, steps: int, rows: slice | None = None, device: str = "cpu"
+    ) -> None:
+        self.system, self.device = system.to(device), device
         self.seed, self.steps = seed, steps
         self.step = 0
         self.reads = 0
@@ -62,7 +65,7 @@ class Engine:
         seed = key(self.seed, "rollback", self.rollbacks) if self.rollbacks else self.seed
         self._draw = self.system.sampler(self._data)
         self._data_streams = Streams((seed, "data"), self._batch)
-        self.round_ = Round(seed, self.steps, self._batch, self._read, self._rows)
+        self.round_ = Round(seed, self.steps, self._batch, self._read, self._rows, self.device)
 
     def _read(self) -> Batch:
         """The next batch of real data. Counting the reads is all that a resume needs."""
@@ -73,9 +76,9 @@ class Engine:
         self.reads += 1
         batch = self._data.rows(indices)
         if self._encode is None and not extra:
-            return batch
+            return batch.to(self.device)
         x = {} if self._encode is None else {"x": self._encode(batch["x"])}
-        return Batch({**batch, **extra, **x})
+        return Batch({**batch, **extra, **x}).to(self.device)
 
     def _drawn(self, index: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The rows of a batch, and what else the sampler draws for it: this process's part."""
@@ -154,7 +157,8 @@ class Engine:
             against, done = self.players[turn.against], self.updates[turn.against]
             terms = loss_after(self.system, player, against, self.round_, turn.unroll, done)
         else:
-            with torch.autocast("cpu", torch.bfloat16) if self._half else contextlib.nullcontext():
+            half = torch.autocast(torch.device(self.device).type, torch.bfloat16) if self._half else None
+            with half or contextlib.nullcontext():
                 terms = player.loss(self.round_)
         total = functools.reduce(operator.add, terms.values())
         mover = self.movers[player.name]
@@ -205,7 +209,7 @@ class Engine:
         return at(self.players[player].optimizer.lr, self.step - done, self.steps)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that the next round depends on, as contiguous tensors that share no memory."""
+        """Everything that the next round depends on, as contiguous tensors on the CPU that share no memory."""
         tensors = {f"system/{name}": tensor for name, tensor in self.system.state_dict().items()}
         tensors |= {f"average/{name}": tensor for name, tensor in self.average.state().items()}
         for player, mover in self.movers.items():
@@ -213,7 +217,8 @@ class Engine:
         counters = {"step": self.step, "reads": self.reads, "rollbacks": self.rollbacks}
         counters |= {f"update/{player}": count for player, count in self.updates.items()}
         tensors |= {f"counter/{name}": torch.tensor(value) for name, value in counters.items()}
-        return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+        form = {"copy": True, "memory_format": torch.contiguous_format}
+        return {name: tensor.detach().to("cpu", **form) for name, tensor in tensors.items()}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Continue where `state` was taken. Weights are copied into place: their strides stay what they were."""

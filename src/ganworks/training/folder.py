@@ -254,7 +254,7 @@ def next_free(parent: Path, name: str) -> Path:
     return parent / f"{name}-{number:04d}"
 
 
-def surroundings(threads: int) -> dict[str, Any]:
+def surroundings(threads: int, device: str = "cpu") -> dict[str, Any]:
     """What a run's bits depend on beside its settings: versions, processor, thread count. And when it began."""
     return {
         "ganworks": version("ganworks"),
@@ -263,6 +263,7 @@ def surroundings(threads: int) -> dict[str, Any]:
         **_decoders(),
         "system": platform.platform(terse=True),
         "processor": _processor(),
+        **({"accelerator": torch.cuda.get_device_name(device)} if device.startswith("cuda") else {}),
         "threads": threads,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": " ".join(["ganworks", *sys.argv[1:]]) if Path(sys.argv[0]).name == "ganworks" else "python",
@@ -289,13 +290,13 @@ def _processor() -> str:
     return f"{model} ({torch.backends.cpu.get_cpu_capability()})"
 
 
-def differences(run: RunFolder, threads: int, *, decoded: bool = False) -> list[str]:
+def differences(run: RunFolder, threads: int, device: str = "cpu", *, decoded: bool = False) -> list[str]:
     """Where this computer differs from the one the run began on, as far as bits may depend on it.
 
     Args:
         decoded: The data are picture files, whose pixels depend on what decodes them.
     """
-    before, now = run.environment, surroundings(threads)
+    before, now = run.environment, surroundings(threads, device)
     return [
         f"{key} was {before[key]} and is {now[key]}: the bits may differ from an unbroken run"
         for key in ("torch", "processor", "threads", *(("pillow", "libjpeg") if decoded else ()))

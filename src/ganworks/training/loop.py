@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from ganworks import machine
 from ganworks.errors import GanworksError, TrainingError
 from ganworks.telling import Tell
 from ganworks.training import checkpoint
@@ -198,9 +199,9 @@ class Loop:
     def _rounds(self, until: int) -> Stopped:
         engine, pace = self.engine, self.pace
         while engine.step < until:
-            begun = time.process_time()
+            begun = machine.work(engine.device)
             terms = self._round()
-            self.seconds += (time.process_time() - begun) / self._threads
+            self.seconds += (machine.work(engine.device) - begun) / self._threads
             step = engine.step
             found = self._probed(until)
             if step % pace.record == 0 or step in (1, until) or found:

@@ -34,7 +34,7 @@ class Mover:
         for name, parameter in parameters.items():
             self._places[name] = -(-end // _ALIGNED) * _ALIGNED
             end = self._places[name] + parameter.numel()
-        self._weights = torch.zeros(end, dtype=self.tensors[0].dtype)
+        self._weights = torch.zeros(end, dtype=self.tensors[0].dtype, device=self.tensors[0].device)
         self.flat = self._weights.grad = torch.zeros_like(self._weights)
         for name, parameter in parameters.items():
             parameter.data = self._part(self._weights, name).copy_(parameter.detach())
@@ -84,9 +84,11 @@ class Mover:
         """Take moments back, each to the place of its weight."""
         self.restart()
         slots = self.optimizer.state[self._weights]
+        # Fused rules count their steps beside the weights, the others on the CPU.
+        counts = "cpu" if self.settings.optimizer == "rmsprop" else self._weights.device
         for key, value in state.items():
             if key == "step":
-                slots[key] = value.clone()
+                slots[key] = value.to(counts, copy=True)
                 continue
             name, slot = key.rsplit(".", 1)
             if slot not in slots:
