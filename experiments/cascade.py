@@ -1,18 +1,19 @@
 """Claim: `lapgan` gives patches of photographs the detail that real ones have, where enlarging them leaves a blur.
 
-Ours: `lapgan` with two levels, 16 and 32 px, on grey patches of nine photographs (`photographs`), 10,000 rounds, at
-most 4 CPU minutes of training, three seeds, one core. It is judged on three other photographs, held out whole: one half
-of their patches is the reference, those of the other half are shrunk to 16 px and enlarged by the 32 px level, and by
-its competitors. The whole cascade, which starts from nothing, is judged on the photographs that it learnt.
+Ours: `lapgan` with two levels, 16 and 32 px, on grey patches of 17 photographs, brought to one contrast
+(`photographs`), 5,000 rounds, at most 4 CPU minutes of training, three seeds, one core. It is judged on six other
+photographs, held out whole: one half of their patches is the reference, those of the other half are shrunk to 16 px and
+enlarged by the 32 px level, and by its competitors. The whole cascade, which starts from nothing, stands in the table
+beside patches of the photographs that it learnt; no bar is about it, for its coarsest level is a small fully connected
+game.
 Power of the top octave: of the spectrum, averaged over patches and directions, above half of the highest frequency an
 axis holds; patches without their mean, under a Hann window, for the edges of a patch are no detail. Kernel distance:
 in the space effnet-lite0, to 1,000 patches.
 Null competitors: enlarging alone, bilinear (the level's own kernel) and bicubic; and each of them plus Gaussian noise
 with a spectrum that training patches give, frequency by frequency: that of what enlarging has lost, or that of what is
 missing to the power of real patches.
-Bars, each on the worst seed: top-octave power of the enlarged patches within 20 % of the real ones', and of the
-cascade's within 20 % of real training patches'; kernel distance of the enlarged patches below that of enlarging alone
-and of enlarging plus noise, the best of each kind.
+Bars, each on the worst seed: top-octave power of the enlarged patches within 20 % of the real ones'; their kernel
+distance below that of enlarging alone and of enlarging plus noise, the best of each kind.
 Floor: real patches of the half that is enlarged.
 
     python -m experiments.cascade [--photographs FOLDER] [--seeds 3] [--smoke]
@@ -60,7 +61,7 @@ class Scale:
     """How much of everything; a smoke has little."""
 
     seeds: int = 3
-    rounds: int = 10_000
+    rounds: int = 5_000
     patches: int = 1000
     training: int | None = None
     """Patches that are learnt, where it is not all."""
@@ -184,9 +185,8 @@ def _show(judge: Judge, finer: Pictures, drawn: Pictures, seed: int) -> None:
 
 def judged(record: Record, nulls: dict[str, Arm], arms: list[Arm]) -> None:
     """The bars, each on the worst seed."""
-    for name, key in (("enlarged patches", "top_octave"), ("cascade", "cascade_top_octave")):
-        off = max(abs(arm[key] - 1) for arm in arms)
-        record.bar(f"top-octave power of {name}, off the data's by", off, "<=", 0.2)
+    off = max(abs(arm["top_octave"] - 1) for arm in arms)
+    record.bar("top-octave power of enlarged patches, off the data's by", off, "<=", 0.2)
     worst = max(arm["kernel_distance"] for arm in arms)
     for name, noisy in (("enlarging alone", False), ("enlarging and matched noise", True)):
         best = min(arm["kernel_distance"] for key, arm in nulls.items() if ("noise" in key) == noisy)

@@ -10,7 +10,7 @@ Bars, each on the worst seed: with growing at most 0.8 of the kernel distance wi
 most 1.1 of it at the end; and worth comparing: with growing at the end below real digits of 14 px, enlarged.
 Floor: 2,000 training digits; the same at 14 px, enlarged to 28: what the growing one cannot beat before its last level.
 
-    python -m experiments.growing [--seeds 3] [--seconds 150] [--smoke]
+    python -m experiments.growing [--seeds 3] [--seconds 100] [--smoke]
 """
 
 import argparse
@@ -48,7 +48,7 @@ class Size:
     """How much of everything; a smoke has little."""
 
     seeds: int = 3
-    seconds: float = 150.0
+    seconds: float = 100.0
     """CPU seconds of each training."""
     samples: int = 2000
     measured: int = 40

@@ -21,7 +21,7 @@ from ganworks.training.average import for_sampling, sample
 from ganworks.training.engine import Engine
 
 SMALL = {"generator.width": 8, "discriminator.width": 8, "latent.size": 4, "batch": 8}
-PAPER = {"networks": "paper", "objective.loss": "non_saturating", "objective.r1": 0.0, "objective.r2": 0.0}
+PAPER = {"objective.loss": "non_saturating", "objective.r1": 0.0, "objective.r2": 0.0}
 KINDS = {"points": (2,), "images": (1, 16, 16)}
 
 
@@ -204,9 +204,8 @@ def test_the_papers_networks_play_and_resume() -> None:
     assert all(torch.equal(other.state()[name], tensor) for name, tensor in one.state().items())
 
 
-@pytest.mark.parametrize("networks", ["paper", "small"])
-def test_256_pixels_by_settings_alone(networks: str) -> None:
-    playing = engine((3, 256, 256), networks=networks, batch=2, **{"generator.width": 2, "discriminator.width": 2})
+def test_256_pixels_by_settings_alone() -> None:
+    playing = engine((3, 256, 256), batch=2, **{"generator.width": 2, "discriminator.width": 2})
     assert all(math.isfinite(float(value)) for value in playing.round().values())
 
 

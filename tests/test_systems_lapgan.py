@@ -72,12 +72,32 @@ def test_sizes_are_halved_while_they_can_be():
         pyramid.shapes((1, 16, 16), 9)
 
 
+# The networks
+
+
+def test_corrections_put_the_coarse_picture_back_inside():
+    plain, corrected = (engine(corrections=count).system.generator for count in (0, 3))
+    coarse, z = torch.rand(4, 1, 8, 8) * 2 - 1, torch.randn(4, 1, 16, 16)
+    off = [(pyramid.down(g.finer(0, coarse, z)) - coarse).square().mean() for g in (plain, corrected)]
+    assert off[1] < 0.1 * off[0]
+
+
+def test_a_judge_of_texture_says_the_same_of_texture_anywhere():
+    judge = pyramid.Judge((1, 64, 64), 4, 3, 2, texture=True)
+    x = torch.zeros(2, 1, 64, 64)
+    patch = torch.randn(1, 8, 8)
+    x[0, :, 16:24, 16:24], x[1, :, 24:32, 40:48] = patch, patch
+    said = judge(x)
+    assert said[0].item() == pytest.approx(said[1].item(), abs=1e-5)
+    assert judge.features(x).shape == (2, 8)
+
+
 # The game
 
 
 def test_levels_learn_from_real_coarse_pictures_and_samples_come_from_generated_ones():
     """The mistake that no loss shows: a level that learns from what the level below has generated."""
-    playing = engine()
+    playing = engine(corrections=0)
     system = playing.system
     with torch.no_grad():
         for detail in system.generator.details:  # no detail: what is left is what a level was given, enlarged
@@ -106,7 +126,8 @@ def test_no_gradient_crosses_from_a_level_to_another():
 
 def test_terms_are_those_of_the_paper_summed_over_levels():
     """L_D of a level is -E log D(h + l) - E log(1 - D(h̃ + l)), L_G is -E log D(h̃ + l)."""
-    playing = engine(**{"objective.r1": 0.0, "objective.r2": 0.0, "turns.simultaneous": True})  # one batch, one fake
+    paper = {"objective.loss": "non_saturating", "objective.r1": 0.0, "objective.r2": 0.0}
+    playing = engine(**paper, **{"turns.simultaneous": True})  # one batch, one fake
     system = playing.system
     round = begun(playing, "discriminator")
     found, real = system.discriminator_loss(round), pyramid.decompose(round.real["x"], 2)

@@ -25,6 +25,8 @@ Other = Float[Tensor, "b c h2 w2"]
 """Of another size than those a function is given."""
 Levels = list[Float[Tensor, "b c _ _"]]
 """Pictures of each level, the finest first."""
+_LOUD = 4.0
+"""How much louder than in the picture D hears detail, which is a fraction of it."""
 
 
 def down(x: Pictures) -> Other:
@@ -111,41 +113,67 @@ class Generator(nn.Module):
         units: Of the two hidden layers of G_K.
         shapes: From `shapes`.
         kernel, fold: As in `Detail`.
+        corrections: Times that a finer picture is corrected by what it lacks, shrunk, of the coarse one.
     """
 
     def __init__(
-        self, latent: int, width: int, units: int, shapes: Sequence[tuple[int, ...]], kernel: int, fold: int
+        self,
+        latent: int,
+        width: int,
+        units: int,
+        shapes: Sequence[tuple[int, ...]],
+        kernel: int,
+        fold: int,
+        corrections: int = 0,
     ) -> None:
         super().__init__()
+        self.corrections = corrections
         self.coarsest = mlp.Generator(latent, units, 2, shapes[-1], nn.ReLU, nn.Tanh())
         self.details = nn.ModuleList(Detail(shape[0], width, kernel, fold) for shape in shapes[:-1])
 
     def finer(self, level: int, coarse: Other, z: Float[Tensor, "b 1 h w"]) -> Pictures:
-        """A picture of a level from one of the level below it: l + G(z, l), l = up(coarse)."""
+        """A picture of a level from one of the level below it: l + G(z, l), l = up(coarse), perhaps corrected.
+
+        Source of the corrections: Irani and Peleg 1991, back-projection.
+        """
         low = up(coarse)
-        return low + self.details[level](low, z)
+        x = low + self.details[level](low, z)
+        for _ in range(self.corrections):
+            x = x + up(coarse - down(x))
+        return x
 
 
 class Judge(nn.Module):
-    """D_k: two convolutions with strides of 2 and a linear layer, from h_k + l_k to logits (B,)."""
+    """D_k: two convolutions with strides of 2 and a linear layer, from h_k + l_k to logits (B,).
 
-    def __init__(self, shape: tuple[int, ...], width: int, kernel: int, fold: int) -> None:
+    Args:
+        shape: Of a picture, or a pack of them.
+        width, kernel, fold: As in `Discriminator`.
+        texture: Detail has channels of its own beside the picture, there is a third convolution, and the means of its
+            channels are judged: texture is the same everywhere, and a weight for each place would learn it at each.
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int, kernel: int, fold: int, texture: bool = False) -> None:
         super().__init__()
         c, h, w = shape
-        self.fold = fold
-        self.body = nn.Sequential(
-            nn.Conv2d(c * fold**2, width, kernel, 2, kernel // 2),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(width, 2 * width, kernel, 2, kernel // 2),
-            nn.LeakyReLU(0.2),
-        )
-        positions = -(-h // (4 * fold)) * -(-w // (4 * fold))  # each stride of 2 rounds up
+        self.fold, self.texture = fold, texture
+        inner = (2 if texture else 1) * c * fold**2
+        layers = [nn.Conv2d(inner, width, kernel, 2, kernel // 2), nn.LeakyReLU(0.2)]
+        layers += [nn.Conv2d(width, 2 * width, kernel, 2, kernel // 2), nn.LeakyReLU(0.2)]
+        if texture:
+            layers += [nn.Conv2d(2 * width, 2 * width, kernel, 1, kernel // 2), nn.LeakyReLU(0.2)]
+        self.body = nn.Sequential(*layers)
+        # Each stride of 2 rounds up.
+        positions = 1 if texture else -(-h // (4 * fold)) * -(-w // (4 * fold))
         self.head = nn.Linear(2 * width * positions, 1)
         mlp.he(self)
 
     def features(self, x: Pictures) -> Float[Tensor, "b f"]:
         """What the last layer judges."""
-        return self.body(F.pixel_unshuffle(x, self.fold)).permute(0, 2, 3, 1).flatten(1)
+        if self.texture:
+            x = torch.cat([x, _LOUD * (x - up(down(x)))], 1)
+        seen = self.body(F.pixel_unshuffle(x, self.fold))
+        return seen.mean((2, 3)) if self.texture else seen.permute(0, 2, 3, 1).flatten(1)
 
     def forward(self, x: Pictures) -> Float[Tensor, " b"]:
         return self.head(self.features(x)).squeeze(1)
@@ -182,13 +210,21 @@ class Discriminator(nn.Module):
         units: Of the hidden layers of D_K.
         dropout: Share of those that is left out.
         kernel, fold: As in `Detail`.
+        texture: As in `Judge`.
     """
 
     def __init__(
-        self, shapes: Sequence[tuple[int, ...]], width: int, units: int, dropout: float, kernel: int, fold: int
+        self,
+        shapes: Sequence[tuple[int, ...]],
+        width: int,
+        units: int,
+        dropout: float,
+        kernel: int,
+        fold: int,
+        texture: bool = False,
     ) -> None:
         super().__init__()
-        finer = [Judge(shape, width, kernel, fold) for shape in shapes[:-1]]
+        finer = [Judge(shape, width, kernel, fold, texture) for shape in shapes[:-1]]
         self.levels = nn.ModuleList([*finer, CoarsestJudge(shapes[-1], units, dropout)])
 
     def _pictures(self, x: Pictures, coarser: dict[str, Tensor]) -> Levels:

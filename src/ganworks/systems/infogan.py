@@ -14,15 +14,15 @@ and after those of D, 128 units in Q, batch norm. So are z of 62 numbers, one co
 ones, Adam 2e-4 for D and 1e-3 for G with β₁ = 0.5, and λ = 1; for continuous codes the paper says "smaller": 0.1.
 
 Departures: G is given √K times the one-hot code, or the code would be the weakest of its inputs at first. σ is 0.1 and
-an exp. D has no batch norm where its slope is penalised. Samples come from an average of G's weights. `suited` has the
-networks, loss and penalties of r3gan for CPU minutes.
+an exp. D has no batch norm where its slope is penalised. Samples come from an average of G's weights. Below 128 px
+`suited` has a quarter of the channels and half of the batch for CPU minutes, and on points loss and rates of r3gan.
 
 Letters: B batch, Z latent, C all numbers of the codes, K values of a categorical code, F features.
 """
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -34,19 +34,19 @@ from ganworks.adversarial import Adversarial
 from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import error
 from ganworks.game import Round, Terms, latent
-from ganworks.networks import compact, convolutional, mlp
+from ganworks.networks import convolutional, mlp
 from ganworks.networks.pair import Headless, Heard, Sizes
 from ganworks.objective import full
 from ganworks.random import Streams
-from ganworks.settings import GameSettings, LatentSettings, PlayerSettings, Ramp, Rate, merge
+from ganworks.settings import GameSettings, LatentSettings, PlayerSettings, Rate, merge
 from ganworks.systems.r3gan import R3GAN
 
 _OF_R3GAN = {"batch", "objective", "average", "generator", "discriminator"}
-"""Its settings that are taken for CPU minutes."""
+"""Its settings that are taken on points."""
+_LARGE = 128
+"""From this side on the paper's sizes are the default."""
 _FLOOR = 0.1
 """The least σ of a continuous code: of a smaller one, a Q that is a little late is off by many nats, and D with it."""
-_LR, _DECAY = 2.5e-3, Ramp.model_validate({"from": 1.0, "to": 0.02, "over": [0.667, 1.0]})
-"""On pictures, half of r3gan's: at 3e-3 and 4e-3 D's layers, which Q moves too, were lost now and then (2026-11-26)."""
 _MOST = 100
 """Classes that a code is made for."""
 Values = Annotated[int, Field(ge=2)]
@@ -65,7 +65,6 @@ class InfoGANSettings(GameSettings):
     continuous: int = Field(2, ge=0, description="continuous codes, uniform in [-1, 1)")
     information: Rate = Field(1.0, description="λ of the categorical codes: weight of the bound on their information")
     information_continuous: Rate = Field(0.1, description="λ of the continuous codes")
-    networks: Literal["paper", "small"] = Field("paper", description="on pictures: table 1, or those of r3gan")
     latent: LatentSettings = LatentSettings(size=62)
     generator: PlayerSettings = PlayerSettings(lr=1e-3)
     discriminator: PlayerSettings = PlayerSettings(lr=2e-4)
@@ -138,9 +137,6 @@ Adversarial Nets, arXiv:1606.03657"
     def on_pictures(self, sizes: Sizes) -> tuple[nn.Module, nn.Module]:
         """Table 1, in the number of levels that the pictures want."""
         width = sizes.discriminator
-        if self.settings.networks == "small":
-            generator, judge = compact.pair(sizes)
-            return generator, Discriminator(Headless(judge), 4 * width, 4 * width, self.told, norm=False)
         norm = not self.settings.objective.penalised
         inner = 16 * sizes.generator
         generator = nn.Sequential(
@@ -155,19 +151,15 @@ Adversarial Nets, arXiv:1606.03657"
 
     @classmethod
     def suited(cls, data: DataSpec) -> dict[str, Any]:
-        """The networks, loss and rates of r3gan, for CPU minutes; as many values as the data have classes."""
-        small = merge(R3GAN.Settings().model_dump(by_alias=True, include=_OF_R3GAN), R3GAN.suited(data))
-        if data.kind == "images":
-            player = {"lr": [_LR, _DECAY]}
-            slopes = {name: 3 * small["objective"][name] for name in ("r1", "r2")}
-            small = merge(small, {"objective": slopes, "generator": player, "discriminator": player})
-            small["view"] = {"shift": 0.1}
+        """As many values as the data have classes; for CPU minutes narrow networks; on points what r3gan has there."""
         count = len(data.classes)
-        return small | {
-            "networks": "small",
-            "latent": {"size": 16},
-            "categorical": [count if 2 <= count <= _MOST else 10],
-        }
+        chosen: dict[str, Any] = {"categorical": [count if 2 <= count <= _MOST else 10]}
+        if data.kind == "points":
+            small = merge(R3GAN.Settings().model_dump(by_alias=True, include=_OF_R3GAN), R3GAN.suited(data))
+            return small | chosen | {"latent": {"size": 16}}
+        if max(data.shape[1:]) >= _LARGE:
+            return chosen
+        return chosen | {"batch": 64, "generator": {"width": 16}, "discriminator": {"width": 16}}
 
     @property
     def codes(self) -> int:

@@ -128,7 +128,7 @@ class Progressive(Adversarial):
         first, last = (32, 4) if math.prod(data.shape) < _SMALL else (64, 16)
         player = {"width": first, "lr": 4e-3}
         return {
-            "growing": 0.3,
+            "growing": 0.15,
             "taper": last * max(data.shape[-2:]),
             "latent": {"size": 64},
             "average": {"half_life": 20_000.0, "rampup": 0.05},
