@@ -24,7 +24,8 @@ SCORE = Score("frechet_distance", "digits", 2.0, 1.5, 2.5, 0.95, samples=2000, r
 
 PLAN = Plan(
     data={"name": "ring", "kind": "points", "shape": [2], "rows": 100, "held_out": 10, "classes": []},
-    system="gan", runner_up="", why="", settings={"batch": 8}, changed={"generator.width": (4, 128)}, steps=300,
+    system="gan", runner_up="", why="", settings={"batch": 8, "device": "cpu"},
+    changed={"generator.width": (4, 128)}, steps=300,
     threads=1, parameters={"generator": 1200, "discriminator": 800}, memory_bytes=200 << 20, seconds=65.0,
     files={"metrics.jsonl": 2400}, run=Path("runs/ring-0001"), notes=["gan on ring"], command="ganworks train ring",
 )  # fmt: skip

@@ -18,10 +18,10 @@ LOSSES = (
 )  # fmt: skip
 OWN_SETTINGS = tuple(
     """attention autoencoder.betas autoencoder.lr autoencoder.optimizer autoencoder.width categorical classification
-    classification_fake coarsest code components continuous depth directions draws dropout encoder floor fold frequency
-    gain group growing information information_continuous labelled layers mixing most networks noise objective.drift
-    orthogonal path_every path_length projection reach residual.blocks residual.group rounds rows starts taper tolerance
-    turns.eager turns.one_pass units""".split()
+    classification_fake coarsest code components continuous corrections depth directions draws dropout encoder floor
+    fold frequency gain group growing information information_continuous labelled layers mixing most networks noise
+    objective.drift orthogonal path_every path_length projection reach residual.blocks residual.group rounds rows
+    starts taper texture tolerance turns.eager turns.one_pass units""".split()
 )
 """Settings of single systems. These are known elsewhere, beside code that needs torch; a test compares them."""
 
