@@ -40,7 +40,6 @@ TOLD = ("biggan", "acgan", "stylegan2", "conditional")
 SYSTEMS = (*TOLD, "r3gan")
 SOURCES = (
     *TRAIN,
-    *(f"src/ganworks/systems/{name}.py" for name in SYSTEMS),
     "src/ganworks/metrics",
     *(f"experiments/{name}.py" for name in ("fashion", "fashion_peers", "classifier", "processes", "protocol")),
 )
@@ -139,7 +138,8 @@ def main(words: list[str], folder: Path = RESULTS) -> int:
     bench = Bench(pictures, record, samples, seen)
     asked = ("acgan", "r3gan") if options.smoke else SYSTEMS
     for system in options.only or asked:
-        record.arm(system, partial(bench.trained_by, system, place, length))
+        sources = [f"src/ganworks/systems/{system}.py"]
+        record.arm(system, partial(bench.trained_by, system, place, length), sources)
     if options.only:
         return 0
     peers: dict[str, Arm] = record.floors

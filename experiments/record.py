@@ -1,7 +1,8 @@
 """What an experiment found, as JSON: written after every arm, taken up again where it stopped.
 
 An arm is one training with its scores. Finished arms are skipped as long as the sources that the experiment depends on
-are the same; otherwise it starts anew. `python -m experiments.record` lists the results and which are stale.
+are the same; otherwise it starts anew. An arm may have sources of its own, and then it alone is measured anew.
+`python -m experiments.record` lists the results and which are stale.
 """
 
 import ast
@@ -12,7 +13,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -120,27 +121,38 @@ class Record:
             "versions": {"python": platform.python_version(), **{p: version(p) for p in ("torch", "numpy")}},
             "processor": processor(),
         }
-        self.content: dict[str, Any] = head | {"date": "", "passed": None, "bars": [], "floors": {}, "arms": {}}
+        self.content: dict[str, Any] = head | {"date": "", "passed": None, "bars": [], "own": {}}
+        self.content |= {"floors": {}, "arms": {}}
         if self.path.exists():
             before = json.loads(self.path.read_text())
             if all(before.get(key) == json.loads(json.dumps(head[key])) for key in ("options", "sources", "versions")):
-                self.content["arms"], self.content["floors"] = before["arms"], before["floors"]
+                self.content |= {key: before[key] for key in ("floors", "arms")} | {"own": before.get("own", {})}
         self.arms: dict[str, Arm] = self.content["arms"]
         self.floors: dict[str, Arm] = self.content["floors"]
+        self.own: dict[str, dict[str, Any]] = self.content["own"]
         self.bars: list[dict[str, object]] = self.content["bars"]
 
-    def arm(self, name: str, measure: Callable[[], Arm]) -> Arm:
-        """The result of an arm: from the file, or measured and written now."""
-        return self._once(self.arms, name, measure)
+    def arm(self, name: str, measure: Callable[[], Arm], sources: Sequence[str] = ()) -> Arm:
+        """The result of an arm: from the file, or measured and written now.
+
+        Args:
+            sources: What this arm depends on and the others do not, such as its system.
+        """
+        own = {"paths": list(sources), "sha256": source_hash(sources)}
+        if sources and self.own.get(name) != own:
+            self.arms.pop(name, None)
+            self.own[name] = own
+        return self._once(self.arms, name, measure, sources)
 
     def floor(self, name: str, measure: Callable[[], Arm]) -> Arm:
         """What real data, or the exact density, scores under the same protocol."""
         return self._once(self.floors, name, measure)
 
-    def _once(self, table: dict[str, Arm], name: str, measure: Callable[[], Arm]) -> Arm:
+    def _once(self, table: dict[str, Arm], name: str, measure: Callable[[], Arm], sources: Sequence[str] = ()) -> Arm:
         if name not in table:
+            before = (self._hash, source_hash(sources))
             found = measure()
-            if source_hash(self._sources) != self._hash:
+            if (source_hash(self._sources), source_hash(sources)) != before:
                 raise RuntimeError(f"the sources changed while '{name}' ran; it is not kept")
             table[name] = found
             self.write()
@@ -174,9 +186,12 @@ class Record:
 
 def stale(result: Path) -> bool:
     """Whether a result was measured with other sources than those in the tree."""
-    sources = json.loads(result.read_text())["sources"]
+    found = json.loads(result.read_text())
     try:
-        return source_hash(sources["paths"]) != str(sources["sha256"])
+        return any(
+            source_hash(sources["paths"]) != sources["sha256"]
+            for sources in (found["sources"], *found.get("own", {}).values())
+        )
     except FileNotFoundError:  # moved or deleted since
         return True
 

@@ -175,6 +175,26 @@ def test_a_record_starts_anew_with_other_sources_or_options(tree: Path, change: 
     assert len(calls) == 2
 
 
+def test_an_arm_with_sources_of_its_own_is_measured_anew_alone(tree: Path) -> None:
+    own = tree / "src/ganworks/systems.py"
+    own.write_text("one")
+    calls, measure = counted()
+
+    def measured() -> Path:
+        found = record.Record("tiny", "It works.", ["src/ganworks/losses.py"], folder=tree / "results")
+        found.arm("seed 0", measure)
+        found.arm("system", measure, ["src/ganworks/systems.py"])
+        found.finish()
+        return found.path
+
+    assert measured() == measured()
+    assert len(calls) == 2
+    own.write_text("two")
+    assert record.stale(tree / "results/tiny.json")
+    assert not record.stale(measured())
+    assert len(calls) == 3
+
+
 def test_an_arm_that_fails_leaves_the_others(tree: Path) -> None:
     first = new_record(tree)
     first.arm("seed 0", lambda: {"recall": 0.5})
