@@ -30,8 +30,15 @@ SMALL_OF = {
     "progressive": {"growing": 1.0},
     # z of four numbers in three parts; attention after the first block.
     "biggan": {"code": 4, "attention": 8},
-    # Path lengths in every second round; styles may cross over.
-    "stylegan2": {"depth": 2, "path_every": 2},
+    # The paper's terms, which small pictures do without; path lengths in every second round.
+    "stylegan2": {
+        "mixing": 0.9,
+        "path_length": 2.0,
+        "path_every": 2,
+        "objective.loss": "non_saturating",
+        "objective.r2": 0.0,
+        "objective.every": 16,
+    },
     "vae": {"autoencoder.width": 8, "autoencoder.betas": [0.5, 0.9]},
     "mixture": {"most": 2, "directions": 4, "starts": 1, "rounds": 5},
 }

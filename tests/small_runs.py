@@ -28,7 +28,10 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "infogan": ("ring", _PLAYERS),
     "bigan": ("ring", _PLAYERS),
     "lapgan": ("digits", _PLAYERS | {"units": 8}),
-    "stylegan2": ("digits", _PLAYERS | {"view.augment": ["translate"], "view.adaptive": 0.6}),
+    "stylegan2": (
+        "digits",
+        _PLAYERS | {"view.augment": ["translate"], "view.adaptive": 0.6, "mixing": 0.5, "path_length": 2.0},
+    ),
     "vae": ("ring", {"autoencoder.width": 4, "latent.size": 4, "batch": 4}),
 }
 """Between them: dropout of noise, lazy penalties, channels-last convolutions, batch statistics, two updates of D, old

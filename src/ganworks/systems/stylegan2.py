@@ -109,16 +109,22 @@ class StyleGAN2(Adversarial):
 
     @classmethod
     def suited(cls, data: DataSpec) -> dict[str, Any]:
-        """Small networks for CPU minutes below 128 px; docs/systems/stylegan2.md has the measurements."""
+        """Small networks and r3gan's loss for CPU minutes below 128 px; docs/systems/stylegan2.md has the measurements.
+
+        As the authors for 32 px (Karras et al. 2020, appendix C): two mapping layers, no mixing and no path lengths.
+        """
         if data.kind != "images" or max(data.shape[1:]) >= _LARGE:
             return {}
         decay = Ramp.model_validate({"from": 1.0, "to": 0.02, "over": [0.667, 1.0]})
-        player = {"width": 64, "lr": [2.5e-3, decay]}
+        player = {"width": 32, "lr": [1e-2, decay]}
         return {
+            "batch": 16,
             "depth": 2,
-            "taper": 448,
+            "taper": 224,
+            "mixing": 0.0,
+            "path_length": 0.0,
             "latent": {"size": 64},
-            "objective": {"r1": 0.1},
+            "objective": {"loss": "relativistic_paired", "r1": 0.1, "r2": 0.1, "every": 8},
             "average": {"half_life": 500_000.0},
             "generator": player,
             "discriminator": player,
