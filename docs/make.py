@@ -8,7 +8,7 @@ python -m docs.make
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,6 +17,9 @@ from experiments import confusion, linear_probes
 from experiments.record import ROOT, stale
 from ganworks.diagnosis import thresholds
 from ganworks.errors import TABLE
+
+from .generators import page as generators_page
+from .markdown import number, table
 
 DOCS = Path(__file__).parent
 RESULTS = (ROOT / "experiments" / "results", ROOT / "benchmarks" / "results")
@@ -94,17 +97,6 @@ compared with ours, nor with each other.
 """
 
 
-def row(cells: Iterable[object]) -> str:
-    """One line of a table."""
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> list[str]:
-    """A table in Markdown."""
-    names = list(head)
-    return [row(names), row("---" for _ in names), *map(row, rows)]
-
-
 def errors_page() -> str:
     """Every error, by exit code."""
     lines = _ERRORS.splitlines()
@@ -156,13 +148,6 @@ def _result(path: Path, found: Mapping[str, Any]) -> Iterator[str]:
     # A benchmark's record has the name of its folder wrong.
     yield f"- `{found['command'].replace('experiments.', f'{place.parts[0]}.', 1)}`"
     yield f"- all numbers: [{place}](../{place})"
-
-
-def number(value: object) -> str:
-    """Four significant digits; whole numbers in full."""
-    if isinstance(value, float):
-        return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _numbers(scored: Mapping[str, Any]) -> str:
@@ -379,6 +364,7 @@ PAGES = {
     "errors.md": errors_page,
     "evidence.md": evidence_page,
     "classics.md": classics_page,
+    "generators.md": generators_page,
     "precision.md": precision_page,
 }
 
