@@ -22,11 +22,20 @@ from ganworks.training.checkpoint import latest
 ROOT = Path(__file__).parents[1]
 
 
+class Unbroken(dict[str, dict[str, Any]]):
+    """What runs of 40 steps leave that nobody disturbs, each made when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __missing__(self, system: str) -> dict[str, Any]:
+        self[system] = left(start(self.folder / system, system).run)
+        return self[system]
+
+
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What runs of 40 steps leave that nobody disturbs."""
-    folder = tmp_path_factory.mktemp("unbroken")
-    return {system: left(start(folder / system, system).run) for system in SYSTEMS}
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
+    return Unbroken(tmp_path_factory.mktemp("unbroken"))
 
 
 def test_every_system_takes_part() -> None:
@@ -37,7 +46,7 @@ def test_every_system_takes_part() -> None:
 @pytest.mark.parametrize(
     ("system", "stop"), [*((each, "request") for each in SYSTEMS), ("gan", "SIGTERM"), ("biggan", "SIGINT")]
 )
-def test_stopped_and_resumed_is_unbroken(system: str, stop: str, tmp_path: Path, unbroken: dict[str, Any]) -> None:
+def test_stopped_and_resumed_is_unbroken(system: str, stop: str, tmp_path: Path, unbroken: Unbroken) -> None:
     run = tmp_path / "run"
     number = None if stop == "request" else signal.Signals[stop]
     first = start(run, system, 40, at_step(20, asking(run, "stop\n") if number is None else signalling(number)))
@@ -48,7 +57,7 @@ def test_stopped_and_resumed_is_unbroken(system: str, stop: str, tmp_path: Path,
 
 
 @pytest.mark.parametrize("steps", [[1], [39], [3, 4, 25]])
-def test_stopped_anywhere_and_often(steps: list[int], tmp_path: Path, unbroken: dict[str, Any]) -> None:
+def test_stopped_anywhere_and_often(steps: list[int], tmp_path: Path, unbroken: Unbroken) -> None:
     run = tmp_path / "run"
     start(run, "gan", 40, at_step(steps[0], asking(run, "stop")))
     for step in steps[1:]:
@@ -57,7 +66,7 @@ def test_stopped_anywhere_and_often(steps: list[int], tmp_path: Path, unbroken: 
     assert left(run) == unbroken["gan"]
 
 
-def test_killed_before_its_first_step_it_starts_over(tmp_path: Path, unbroken: dict[str, Any]) -> None:
+def test_killed_before_its_first_step_it_starts_over(tmp_path: Path, unbroken: Unbroken) -> None:
     run = tmp_path / "run"
     start(run, "gan", 40, at_step(5, asking(run, "stop")))
     for each in (run / "checkpoints").iterdir():
@@ -70,7 +79,7 @@ def interrupted() -> None:
     raise KeyboardInterrupt
 
 
-def test_what_was_not_saved_is_played_again(tmp_path: Path, unbroken: dict[str, Any]) -> None:
+def test_what_was_not_saved_is_played_again(tmp_path: Path, unbroken: Unbroken) -> None:
     """Records after the last checkpoint are dropped, not doubled."""
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
@@ -82,9 +91,7 @@ def test_what_was_not_saved_is_played_again(tmp_path: Path, unbroken: dict[str, 
     assert found["state"] == unbroken["gan"]["state"]
 
 
-def test_a_broken_checkpoint_costs_the_way_from_the_older_one_and_is_told(
-    tmp_path: Path, unbroken: dict[str, Any]
-) -> None:
+def test_a_broken_checkpoint_costs_the_way_from_the_older_one_and_is_told(tmp_path: Path, unbroken: Unbroken) -> None:
     run = tmp_path / "run"
     start(run, "gan", 40, at_step(12, asking(run, "stop")), checkpoint_every=5)
     (run / "checkpoints/000012/state.safetensors").write_bytes(b"torn")
