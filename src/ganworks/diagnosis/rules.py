@@ -207,18 +207,22 @@ class Judge:
         yield from self._found("vanishing_gradient", signs, evidence, "minimax" if minimax else "")
 
     def _ignored_condition(self) -> Iterator[Finding]:
-        """Samples do not show the label that was asked for, and real rows do. Of one kind they could not."""
+        """Samples do not show the label that was asked for, and real rows do. Of one kind they could not.
+
+        Nor need they yet, where they come to show it: a G that is told by a classifier learns its labels after a while.
+        """
         kinds = self.series.look("probe.kinds")
         told, floor, chance = (self.series.look(f"probe.{name}") for name in ("label", "label_floor", "label_chance"))
-        signs = [
-            one is not None
-            and real is not None
-            and luck is not None
-            and real - luck > bound("condition.floor")
-            and one - luck < bound("condition.told") * (real - luck)
-            and (many is None or many >= bound("collapse.kinds"))
-            for one, real, luck, many in zip(told, floor, chance, kinds, strict=True)
-        ]
+        signs = list[bool]()
+        for at, (one, real, luck, many) in enumerate(zip(told, floor, chance, kinds, strict=True)):
+            if one is None or real is None or luck is None:
+                signs.append(False)
+                continue
+            reach, before = real - luck, middle(told[: (at + 1) // 2])
+            rising = before is not None and one - before > bound("condition.rising") * reach
+            shown = one - luck >= bound("condition.told") * reach
+            varied = many is None or many >= bound("collapse.kinds")
+            signs.append(reach > bound("condition.floor") and varied and not shown and not rising)
 
         def evidence(at: int) -> list[Evidence]:
             real, luck = middle(floor) or 0.0, middle(chance) or 0.0

@@ -97,6 +97,7 @@ TABLE: dict[str, Bound] = {
         0.5, "the best distance over the first one, or 1 if that is more, below which G had learnt something", _SET
     ),
     "condition.told": Bound(0.25, "how far above chance samples show their label, where real rows are 1", _SET),
+    "condition.rising": Bound(0.1, "how much nearer to real rows than in the first half of looks is progress", _SET),
     "condition.floor": Bound(0.3, "how far above chance real rows show theirs, below which nothing can be said", _SET),
 }
 """By the name that rules use."""
