@@ -40,7 +40,7 @@ def main(words: list[str], picture: Path = PICTURE) -> int:
     figure, row = plt.subplots(1, 3, figsize=(10, 3.9), layout="constrained")
     draw(row[0], x, mode, "x", "fresh points, a colour for each mode", 2.6)
     draw(row[1], z, mode, "E(x)", f"std {z.std(0)[0]:.2f} and {z.std(0)[1]:.2f}; N(0, I) has 1", 3.6)
-    draw(row[2], back, mode, "G(E(x))", f"{right:.1%} within 3 std of the mode that x came from", 2.6)
+    draw(row[2], back, mode, "G(E(x))", f"{right:.1%} within 3 std of the mode of x", 2.6)
     figure.savefig(picture, dpi=90)
     plt.close(figure)
     return 0
