@@ -137,8 +137,8 @@ class LAPGAN(Adversarial):
             "fold": True,
             "latent": {"size": 64, "prior": "normal"},
             "objective": {"loss": "relativistic_paired", "r1": penalty, "r2": penalty, "every": 8},
-            "average": {"half_life": 20_000.0},
-            "generator": player | {"width": 32},
+            "average": {"half_life": 80_000.0, "rampup": 0.1},
+            "generator": player | {"width": 48},
             "discriminator": player | {"width": 64},
         }
 
