@@ -60,13 +60,14 @@ def _fashion(found: Mapping[str, Any]) -> Iterator[str]:
     yield "`ganworks train FASHION --system NAME --time 15m` by the defaults, one core, 5,000 samples, 500 of each"
     yield "class. `r3gan` and the hand-written DCGAN loops are not told a class."
     yield ""
-    rows = [(f"`{name}`", number(arm["step"]), *_cells(arm)) for name, arm in found["arms"].items()]
+    rows = [(f"`{name}`", *_lengths(arm), *_cells(arm)) for name, arm in found["arms"].items()]
     floors = dict(found["floors"])
     accuracy = floors.pop("classifier")["accuracy"]
-    rows += [(name, number(arm["step"]) if "step" in arm else "", *_cells(arm)) for name, arm in floors.items()]
-    yield from table(("", "updates", *_SCORES.values()), rows)
+    rows += [(name, *_lengths(arm), *_cells(arm)) for name, arm in floors.items()]
+    yield from table(("", "updates", "CPU s", *_SCORES.values()), rows)
     yield ""
-    yield f"The classifier names {accuracy:.3f} of real test pictures."
+    yield f"The classifier names {accuracy:.3f} of real test pictures. `--time` becomes a number of steps before the first; what"
+    yield "else the computer does then makes the seconds more or fewer."
     for what, each in found.get("missed", {}).items():
         yield f"**Missed**: {what} is {number(each['value'])}, and was to be {each['bar']}."
     yield ""
@@ -75,6 +76,11 @@ def _fashion(found: Mapping[str, Any]) -> Iterator[str]:
     files = {name: f"pictures/fashion_{name}.png" for name in found["arms"]}
     drawn = {name: file for name, file in files.items() if (DOCS / file).exists()}
     yield from table(drawn, [[f"![samples of {name}, Fashion-MNIST]({file})" for name, file in drawn.items()]])
+
+
+def _lengths(arm: Mapping[str, Any]) -> tuple[str, str]:
+    """Updates and CPU seconds of a training; of real data none."""
+    return (number(arm["step"]), f"{arm['training_seconds']:.0f}") if "step" in arm else ("", "")
 
 
 def _cells(arm: Mapping[str, Any]) -> list[str]:

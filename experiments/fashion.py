@@ -5,7 +5,7 @@ Ours: `ganworks train FASHION --system NAME --time 15m` by the defaults, for `bi
 Bars: GAN-test (a classifier trained on the 60,000 real pictures names the class that was asked for) at most 5 points
 under its accuracy on real test pictures; GAN-train (one trained on the 5,000 samples, on real test pictures) >= 0.75 of
 the same with 5,000 real pictures; both for the four that are told the class. Recall (effnet-lite0, k = 5) >= 0.4 of the
-floor's for all five. Two of these fourteen may be missed. The best of the five, by Frechet distance, is below every
+floor's for all five. Two of these thirteen may be missed. The best of the five, by Frechet distance, is below every
 hand-written loop of `fashion_peers`, and so is its kernel distance.
 Floor: 5,000 other test pictures; 5,000 training pictures in the samples' place.
 
