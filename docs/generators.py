@@ -66,8 +66,8 @@ def _fashion(found: Mapping[str, Any]) -> Iterator[str]:
     rows += [(name, *_lengths(arm), *_cells(arm)) for name, arm in floors.items()]
     yield from table(("", "updates", "CPU s", *_SCORES.values()), rows)
     yield ""
-    yield f"The classifier names {accuracy:.3f} of real test pictures. `--time` becomes a number of steps before the first; what"
-    yield "else the computer does then makes the seconds more or fewer."
+    yield f"The classifier names {accuracy:.3f} of real test pictures. `--time` becomes a number of steps before"
+    yield "the first of them; what else the computer does then makes the seconds more or fewer."
     for what, each in found.get("missed", {}).items():
         yield f"**Missed**: {what} is {number(each['value'])}, and was to be {each['bar']}."
     yield ""
