@@ -57,8 +57,8 @@ def page() -> str:
 
 
 def _fashion(found: Mapping[str, Any]) -> Iterator[str]:
-    yield "`ganworks train FASHION --system NAME --time 15m` by the defaults, one core, 5,000 samples, 500 of each"
-    yield "class. `r3gan` and the hand-written DCGAN loops are not told a class."
+    yield "Each by `ganworks train`, told its `--system` and `--time 15m`, on one core; 5,000 samples, 500 a class."
+    yield "`r3gan` and the hand-written DCGAN loops are not told a class."
     yield ""
     rows = [(f"`{name}`", *_lengths(arm), *_cells(arm)) for name, arm in found["arms"].items()]
     floors = dict(found["floors"])
