@@ -3,7 +3,7 @@
 A linear probe is given 1,000 labels of the training digits and names the 2,000 held-out ones. Its features are those of
 a trained D, of a D of the same shape with fresh weights, and the pixels themselves: the same labels for all three.
 Five seeds of the training, of the labels and of the fresh weights, for `dcgan` and `r3gan`, each trained without labels
-for about 45 CPU seconds on one core.
+for 45 to 60 CPU seconds on one core.
 
 There is no bar for how good the features are. A difference is told as one where it is more than two standard errors,
 which hold what other trainings and labels (the spread of the seeds) and other held-out digits (pair by pair) would

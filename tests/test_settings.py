@@ -387,7 +387,7 @@ def drawn(data: st.DataObject, model: type[BaseModel]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", systems.names())
-@effort(max_examples=25, deadline=None)  # of each system, and most settings are those of all
+@effort(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_dump_and_read_give_the_same_settings(
     name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -19,7 +19,8 @@ Departures: lazy terms leave the learning rate and β as they are, where the pap
 still in the loss that it enters, and follows after the update; mean styles are plain means in their first 500 updates;
 the first style of a layer to pixels is that of the next layer, as in later code; D's skips have a bias; √2 stands
 before noise and bias are added, which scales both. Samples are clamped to [-1, 1]. The fakes of an update have the
-labels of its real batch. Below 128 px smaller networks for CPU minutes (docs/systems/stylegan2.md).
+labels of its real batch. Below 128 px smaller networks and another loss, for CPU minutes
+(docs/systems/stylegan2.md).
 
 Letters: B batch, Z latent, S numbers of a style, L layers that take one, K classes, C channels, H, W height and width.
 """
@@ -111,7 +112,7 @@ class StyleGAN2(Adversarial):
     def suited(cls, data: DataSpec) -> dict[str, Any]:
         """Small networks and r3gan's loss for CPU minutes below 128 px; docs/systems/stylegan2.md has the measurements.
 
-        As the authors for 32 px (Karras et al. 2020, appendix C): two mapping layers, no mixing and no path lengths.
+        As the authors for CIFAR-10 (Karras et al. 2020): two mapping layers, no mixing and no path lengths.
         """
         if data.kind != "images" or max(data.shape[1:]) >= _LARGE:
             return {}
