@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from ganworks import data as datasets
 from ganworks import systems
-from ganworks.data.dataset import DataSet
+from ganworks.data.dataset import Content, DataSet
+from ganworks.data.dataset import build as build_data
 from ganworks.random import generator
 from ganworks.settings import build, fit, keys, nested
 from ganworks.training.average import for_sampling, sample
@@ -59,12 +60,22 @@ how far a system has grown follows from the step; samples read it.
 
 def data(kind: str) -> DataSet:
     random = generator(0, "house")
-    x = (
-        torch.randn(64, 2, generator=random)
-        if kind == "points"
-        else torch.rand(64, 1, 16, 16, generator=random) * 2 - 1
-    )
-    return datasets.open({"x": x, "label": torch.arange(64) % 4})
+    if kind == "points":
+        return datasets.open({"x": torch.randn(64, 2, generator=random), "label": torch.arange(64) % 4})
+    x = torch.rand(64, 1, 16, 16, generator=random) * 2 - 1
+    if kind == "pairs":
+        target = torch.rand(64, 3, 16, 16, generator=random) * 2 - 1
+        return build_data(Content("house", kind, {"source": x, "target": target}))
+    domains = 2 if kind == "domains" else 4
+    labelled = datasets.open({"x": x, "label": torch.arange(64) % domains})
+    return datasets.open(labelled.columns, kind=kind) if kind == "domains" else labelled
+
+
+def given(playing: Engine, count: int) -> dict[str, Tensor]:
+    """What the samples of a translator are made of."""
+    if "source" not in playing.system.conditions:
+        return {}
+    return playing.system.given(playing._data.rows(torch.arange(count)))
 
 
 def engine(name: str, kind: str, rows: slice | None = None, device: str = "cpu", **settings) -> Engine:
@@ -75,9 +86,10 @@ def engine(name: str, kind: str, rows: slice | None = None, device: str = "cpu",
     small = fit(made.Settings, nested({**usual, **SMALL_OF.get(name, {}), **settings}))
     torch.manual_seed(1)
     system = made(build(made.Settings, made.suited(rows_of.spec), small), rows_of.spec)
-    if kind == "images":
+    if kind != "points":
         system = system.to(memory_format=torch.channels_last)
-    rows_of.columns["x"] = rows_of.columns["x"].to(torch.get_default_dtype())
+    for key, column in rows_of.columns.items():
+        rows_of.columns[key] = column.to(torch.get_default_dtype()) if column.is_floating_point() else column
     torch.manual_seed(2)
     system.prepare(rows_of)
     return Engine(system, rows_of, seed=3, steps=STEPS, rows=rows, device=device)
@@ -95,7 +107,7 @@ def played(name: str, kind: str, cut: int | None = None, change=None, **settings
             playing = resumed(state, name, kind, **settings)
         playing.round()
         torch.rand(1)  # whoever draws between rounds must not matter
-        playing.system.eval() and sample(for_sampling(playing.system, playing.average, 0), 3, 0)
+        playing.system.eval() and sample(for_sampling(playing.system, playing.average, 0), 3, 0, **given(playing, 3))
         playing.system.train()
     return playing.state()
 

@@ -42,7 +42,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_verbs() -> None:
-    assert offered("tr") == ["train"]
+    assert offered("tr") == ["train", "translate"]
+    assert offered("trai") == ["train"]
     assert set(BUILT) | {"--help", "--install-completion"} <= set(offered(""))
     assert offered("-q", "sys") == ["systems"]
     assert offered("data", "ch") == ["check"]
@@ -206,7 +207,7 @@ ask() {
 
 def test_bash_completes(place: Path) -> None:
     program = BASH + (
-        "ask 'ganworks tra' tra; ask 'ganworks train --sys' --sys; ask 'ganworks train --system sng' sng\n"
+        "ask 'ganworks trai' trai; ask 'ganworks train --sys' --sys; ask 'ganworks train --system sng' sng\n"
         "ask 'ganworks train swi' swi; ask 'ganworks train --set objective.loss=hi' hi\n"
         "ask 'ganworks resume runs/d' runs/d; ask 'ganworks train my' my; complete -p ganworks"
     )
@@ -232,7 +233,7 @@ def test_bash_completes_at_the_tab_key(place: Path) -> None:
     try:
         os.write(ours, b". ./script; echo rea''dy\n")
         assert "ready" in read_until(ours, "ready\r\n> ")
-        os.write(ours, b"ganworks tra\t--set objective.gra\t0.1 objective.loss=hi\t#")
+        os.write(ours, b"ganworks trai\t--set objective.gra\t0.1 objective.loss=hi\t#")
         typed = read_until(ours, "#")
         assert "ganworks train --set objective.gradient_penalty=0.1 objective.loss=hinge #" in typed.replace("\x07", "")
     finally:
@@ -261,7 +262,7 @@ ask() { words=("$@"); CURRENT=$#words; PREFIX=$words[-1]; _ganworks }
 
 def test_zsh_completes(place: Path) -> None:
     program = ZSH + (
-        "ask ganworks tra; ask ganworks train --system sng; ask ganworks train --set objective.loss=hi\n"
+        "ask ganworks trai; ask ganworks train --system sng; ask ganworks train --set objective.loss=hi\n"
         "ask ganworks train --set objective.gra; ask ganworks train my; ask ganworks resume runs/d; ask ganworks zzz\n"
     )
     assert in_shell("zsh", program, place) == [
@@ -272,7 +273,7 @@ def test_zsh_completes(place: Path) -> None:
 
 def test_fish_completes(place: Path) -> None:
     program = (
-        '. "$SCRIPT"; for line in "ganworks tra" "ganworks train --system sng" "ganworks train my" '
+        '. "$SCRIPT"; for line in "ganworks trai" "ganworks train --system sng" "ganworks train my" '
         '"ganworks train --set objective.loss=hi" "ganworks resume runs/d"; complete -C "$line"; end'
     )
     assert [line.split("\t")[0] for line in in_shell("fish", program, place)] == [

@@ -241,7 +241,7 @@ def test_the_list_says_what_opens(name: str) -> None:
     assert (row.kind, row.count, row.name) == (d.spec.kind, len(d), d.name)
     assert row.description
     assert row.source
-    assert row.licence == ("CC BY-SA 3.0" if name == "digits" else "Apache-2.0")
+    assert row.licence == {"digits": "CC BY-SA 3.0", "emoji": "CC BY-SA 4.0"}.get(name, "Apache-2.0")
 
 
 @pytest.mark.parametrize("name", ["ring", "swissroll", "digits"])

@@ -143,10 +143,12 @@ def test_few_pictures(tmp_path: Path, count: int) -> None:
 def test_uneven_classes_are_told(tmp_path: Path) -> None:
     pictures = {f"many__{number}": photo(number, 16, 16) for number in range(20)}
     found = check(str(folder(tmp_path, **pictures, few__1=photo(100), few__2=photo(101), zero__x=photo(102))))
-    assert found.note == ["the classes are uneven: 20 of 'many', 1 of 'zero'"]
+    domains = "to stargan the 3 classes are domains, each picture to become one of any other"
+    assert found.note == [domains, "the classes are uneven: 20 of 'many', 1 of 'zero'"]
     (tmp_path / "zero" / "x.png").unlink()
     (tmp_path / "many" / "19.png").unlink()
-    assert check(str(tmp_path)).note == []
+    (note,) = check(str(tmp_path)).note
+    assert "2 classes are domains" in note
 
 
 @pytest.mark.parametrize("size", [(16, 16), (40, 30), (28, 28), (200, 150)])

@@ -20,6 +20,8 @@ from model_files import SMALL
 from ganworks import GAN, data, losses, metrics, penalties, systems, theory
 from ganworks.cli import app, options
 from ganworks.cli.output import DEFAULT, Output
+from ganworks.data import emoji
+from ganworks.data.pictures import write_png
 from ganworks.errors import TABLE, GanworksError
 from ganworks.metrics import features, weights
 from ganworks.training import loggers
@@ -193,6 +195,20 @@ def _(here: Here) -> None:
 def _(here: Here) -> None:
     (here.folder / "empty").mkdir()
     command("train", "empty")
+
+
+@raises("E-DATA-16")
+def _(here: Here) -> None:
+    for name, number in (("source", 1), ("source", 2), ("target", 1), ("target", 3)):
+        (here.folder / "halves" / name).mkdir(parents=True, exist_ok=True)
+        write_png(here.folder / "halves" / name / f"{number}.png", np.zeros((16, 16, 1), np.uint8))
+    command("train", "halves", "--system", "pix2pix")
+
+
+@raises("E-ENV-23")
+def _(here: Here) -> None:
+    here.patch.setattr(emoji, "find_spec", lambda name: None)
+    command("train", "emoji")
 
 
 @raises("E-MODEL-04")

@@ -281,10 +281,9 @@ def test_five_thousand_classes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pair", [("source", "target"), ("a", "b"), ("A", "B")])
-def test_pairs_and_domains_are_no_classes(tmp_path: Path, pair: tuple[str, str]) -> None:
-    said = refusal(tree(tmp_path, f"{pair[0]}/1.png", f"{pair[1]}/1.png"))
-    assert said.startswith("error[E-DATA-02]: no reader for ")
-    assert "not read together yet" in said
+def test_folders_of_pairs_and_domains_are_listed_as_classes(tmp_path: Path, pair: tuple[str, str]) -> None:
+    """What they are to a translator is decided where they are read: test_data_pairing."""
+    assert list_pictures(tree(tmp_path, f"{pair[0]}/1.png", f"{pair[1]}/1.png")).classes == pair
     tree(tmp_path, "c/1.png")
     assert len(list_pictures(tmp_path).classes) == 3
 

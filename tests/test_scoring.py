@@ -16,7 +16,7 @@ from torch import Tensor
 from ganworks import data, metrics, scoring
 from ganworks.data import excerpt, gallery
 from ganworks.data.dataset import DataSet
-from ganworks.data.spec import DataSpec
+from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import UsageError
 from ganworks.metrics import features
 from ganworks.metrics.digits import Digits
@@ -225,7 +225,7 @@ def test_pictures_are_held_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(excerpt, "_MOST", 50)
     opened, drawn, read = data.open(PICTURES), Passing(300), Passing(300)
     monkeypatch.setattr(
-        DataSet, "rows", lambda self, index: {"x": read.seen(torch.zeros(len(index), 3, 8, 8) + index[0])}
+        DataSet, "rows", lambda self, index: Batch({"x": read.seen(torch.zeros(len(index), 3, 8, 8) + index[0])})
     )
     scoring.evaluate(drawn, opened, 300, trained_on=True, space="pixels", metrics=["kernel_distance"])
     assert drawn.most <= 2

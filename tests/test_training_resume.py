@@ -40,7 +40,9 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
 
 def test_every_system_takes_part() -> None:
     ours = {name for name in systems.names() if systems.get(name).__module__.startswith("ganworks.")}
-    assert set(SYSTEMS) == ours - {"mixture"}  # all that one does it does before the first step
+    elsewhere = {"mixture"}  # all that one does it does before the first step
+    elsewhere |= {"pix2pix", "cyclegan", "stargan"}  # on pairs and domains: test_session_translators
+    assert set(SYSTEMS) == ours - elsewhere
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,7 @@ def _drawn(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     from ganworks.data import pictures
 
     loaded = model.load(path)
-    if loaded.system.data.kind == "images":
+    if loaded.system.data.pictures:
         grid = pictures.grid(loaded.sample(_PICTURES), columns=8)
         return np.ascontiguousarray(np.broadcast_to(grid, (*grid.shape[:2], 3)))
     return pictures.points_picture(loaded.sample(_POINTS))

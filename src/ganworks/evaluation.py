@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +82,7 @@ class Sides:
     def available(self) -> int | None:
         """How many samples there are; None: as many as one likes."""
         if self.samples is None:
-            return None
+            return None if self.model is None or self.model.most == sys.maxsize else self.model.most
         kept = self.samples.held_out
         return len(self.samples) + (0 if kept is None or self.trained_on else len(kept))
 
@@ -118,7 +120,7 @@ def sides(source: str, against: str | None, *, on_bad: OnBad = "stop", tell: Tel
     try:
         data = data_for(samples.spec, against, on_bad=on_bad, tell=tell)
     except DataError as caught:
-        if caught.code != "E-DATA-13" or samples.spec.kind != "images":
+        if caught.code != "E-DATA-13" or not samples.spec.pictures:
             raise
         data = datasets.open(against, on_bad=on_bad, tell=tell)  # its pictures have a shape of their own
         samples = data_for(data.spec, source, on_bad=on_bad, tell=tell)
@@ -139,11 +141,12 @@ def data_for(
 
     Raises: DataError E-DATA-13 for data of another kind or shape.
     """
-    if spec.kind != "images":
-        data = datasets.open(source, held_out, on_bad=on_bad, tell=tell)
+    read = partial(datasets.open, source, held_out, on_bad=on_bad, tell=tell, **datasets.form(spec))
+    if not spec.pictures:
+        data = read()
     else:
         channels, height, width = spec.shape
-        data = datasets.open(source, held_out, size=(height, width), channels=channels, on_bad=on_bad, tell=tell)
+        data = read(size=(height, width), channels=channels)
     if (data.spec.kind, data.spec.shape) != (spec.kind, spec.shape):
         raise error("E-DATA-13", name=data.name, got=_form(data.spec), needed=_form(spec))
     return data
@@ -162,7 +165,7 @@ def evaluate(sides: Sides, wish: Wish, tell: Tell | None = None) -> Evaluation:
         notes.append(f"{sides.name} has {count} samples; all of them are taken")
     known = sides.model.likelihood if sides.model is not None else None
     scoring.judge(sides.data, wish.metrics, wish.space, trained_on=sides.trained_on, likelihood=known)
-    pictured = "memorization" in wish.metrics and spec.kind == "images"  # any sample may be one of the closest
+    pictured = "memorization" in wish.metrics and spec.pictures  # any sample may be one of the closest
     shown: list[Tensor] = []
     compared = scoring.compare(
         lambda count: _shown(sides.parts(count, wish.seed), count if pictured else _most_shown(sides), shown),
@@ -227,6 +230,7 @@ def _of_model(source: str, against: str | None, on_bad: OnBad, tell: Tell | None
         data = data_for(spec, against, on_bad=on_bad, tell=tell)
         if held_out and data.spec.fingerprint == spec.fingerprint:
             data = data_for(spec, against, held_out, on_bad=on_bad, tell=tell)
+    loaded.rows = data.held_out or data
     same = data.spec.fingerprint == spec.fingerprint
     if against is None and not same:
         notes.append(f"{run.data} has changed since {name} was trained on it: all of it is compared with")
@@ -255,14 +259,14 @@ def _nothing_there(source: str) -> GanworksError:
 
 
 def _form(spec: DataSpec) -> str:
-    if spec.kind != "images":
+    if not spec.pictures:
         return f"{spec.kind} of {' x '.join(map(str, spec.shape))} numbers"
     channels, height, width = spec.shape
     return f"{'grey' if channels == 1 else 'colour'} pictures of {height} x {width} px"
 
 
 def _most_shown(sides: Sides) -> int:
-    return _IN_A_PICTURE["images" if sides.data.spec.kind == "images" else "points"]
+    return _IN_A_PICTURE["images" if sides.data.spec.pictures else "points"]
 
 
 def _shown(parts: Iterator[Tensor], most: int, shown: list[Tensor]) -> Iterator[Tensor]:
@@ -287,7 +291,7 @@ def _verdict(copies: Memorization, tested: int) -> str:
 def _closest(sides: Sides, drawn: Tensor, copies: Memorization) -> UInt8[np.ndarray, "h w 3"]:
     """The samples that are closest to training pictures, each above the one it is closest to."""
     fakes = drawn[[pair.fake for pair in copies.pairs]] / 127.5 - 1
-    trained = sides.data.rows(torch.tensor([pair.train for pair in copies.pairs]))["x"]
+    trained = sides.data.rows(torch.tensor([pair.train for pair in copies.pairs])).made
     name = f"samples of {sides.name} above the training pictures of {sides.data.name} they are closest to"
     return pairs(fakes, trained, name)
 
@@ -312,7 +316,7 @@ def _picture(sides: Sides, drawn: Tensor) -> UInt8[np.ndarray, "h w c"]:
     real = (excerpt.whole(sides.data, most) if kept is None else excerpt.spread(kept, most)).rows()
     count = min(most, len(real), len(drawn))
     real, drawn = real[torch.arange(count) * len(real) // count], drawn[:count]
-    if sides.data.spec.kind == "images":
+    if sides.data.spec.pictures:
         names = [f"real: {sides.data.name}", f"samples: {sides.name}"]
         return beside([pictures.grid(real, columns=8), pictures.grid(drawn / 127.5 - 1, columns=8)], names)
     frame = pictures.points_picture(drawn, real, limits=pictures.limits_of(torch.cat([real, drawn])))

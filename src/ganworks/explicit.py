@@ -64,10 +64,10 @@ def score(model: Likelihood, data: DataSet, samples: int, *, trained_on: bool, l
     for x in _rows(data, samples, trained_on):
         if data.density is not None:
             floors.append(data.density.log_prob(x.double()))
-        spread = torch.rand(x.shape, generator=noise) - 0.5 if data.spec.kind == "images" else torch.zeros(())
+        spread = torch.rand(x.shape, generator=noise) - 0.5 if data.spec.pictures else torch.zeros(())
         found.append(model.log_likelihood(x + _LEVEL * spread).double())
     values = torch.cat(found)
-    if data.spec.kind == "images":
+    if data.spec.pictures:
         values = values + math.prod(data.spec.shape) * math.log(_LEVEL)
     count = len(values)
     error = float(values.std()) / count**0.5 if count > 1 else math.nan

@@ -20,23 +20,28 @@ from ganworks.random import Streams
 from ganworks.round import Round, Terms
 from ganworks.settings import GameSettings, LatentSettings, PlayerSettings
 
-__all__ = ["Draw", "Phase", "Player", "Round", "Rows", "System", "Terms", "Turn", "latent", "owned"]
+__all__ = ["Draw", "Further", "Phase", "Player", "Round", "Rows", "System", "Terms", "Turn", "latent", "owned"]
 
 
 @runtime_checkable
 class Rows(Protocol):
-    """What a system may ask of a data set: its size and rows by number; and the engine, to read ahead."""
+    """What a system may ask of a data set: its size, rows by number, and the class or domain of each without reading
+    it; and the engine, to read ahead."""
 
     spec: DataSpec
 
     @property
     def streamed(self) -> bool: ...
+    @property
+    def labels(self) -> Tensor: ...
     def __len__(self) -> int: ...
     def rows(self, indices: Tensor) -> Batch: ...
     def expect(self, indices: Tensor) -> None: ...
 
 
-Draw = Callable[[int, int, Streams], tuple[Tensor, Mapping[str, Tensor]]]
+Further = Mapping[str, Tensor | Callable[[], Tensor]]
+"""Tensors of a global batch beside its rows; or what reads them, once the batch is wanted."""
+Draw = Callable[[int, int, Streams], tuple[Tensor, Further]]
 """(index of the batch, rows, streams) → row numbers and further tensors of the global batch."""
 
 
@@ -86,7 +91,8 @@ class System(nn.Module):
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     conditions: tuple[str, ...] = ()
     """What `generate` can be given, one row a sample: `label`, which it returns beside the samples; `truncation`, how
-    far from the middle it may go. An instance may have others than its class, where they depend on the data."""
+    far from the middle it may go; `source`, what it makes a sample of, and `to`, of which domain: both it must be.
+    An instance may have others than its class, where they depend on the data."""
 
     def __init__(self, settings: GameSettings, data: DataSpec) -> None:
         super().__init__()
@@ -105,7 +111,7 @@ class System(nn.Module):
         """Which rows a batch takes: every row once an epoch, in an order that depends on seed and epoch alone."""
         orders: dict[int, Order] = {}
 
-        def draw(index: int, count: int, random: Streams) -> tuple[Tensor, Mapping[str, Tensor]]:
+        def draw(index: int, count: int, random: Streams) -> tuple[Tensor, Further]:
             if count not in orders:
                 orders[count] = Order(len(data), count, random.seed)
             return orders[count].rows(index), {}
@@ -137,6 +143,10 @@ class System(nn.Module):
     def roster(self) -> dict[str, Player]:
         """The players by name."""
         return {player.name: player for player in self.players()}
+
+    def given(self, rows: Batch) -> dict[str, Tensor]:
+        """What `generate` is told so that its samples go with some rows: a translator's sources. Nothing, usually."""
+        return {}
 
     def generate(self, count: int, random: Streams, **given: Any) -> Batch:
         """Samples. Called for chunks of a fixed size, so that sample i depends on seed and i alone."""

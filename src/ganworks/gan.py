@@ -200,6 +200,16 @@ class GAN:
         """
         return self._model.features(x, of, label)
 
+    def translate(self, images: Tensor, to: int | str | None = None, seed: int = 0) -> Tensor:
+        """What a translator (`pix2pix`, `cyclegan`, `stargan`) makes of samples: one each, in [-1, 1] for pictures.
+
+        Args:
+            images: Pictures (N, C, H, W) in [-1, 1], of any height and width, or points (N, D).
+            to: Name or number of the domain they are to be of: for `cyclegan` and `stargan`.
+            seed: Of a translator's noise: that of `pix2pix` has dropout.
+        """
+        return self._model.translate(images, to, seed)
+
     def encode(self, x: Tensor) -> Tensor:
         """Latents (N, Z), by the averaged weights of a system that has an encoder (`bigan`).
 
@@ -238,7 +248,8 @@ class GAN:
         """
         given = (self._session.data or self._model.run.data) if data is None else data
         opened = given if isinstance(given, DataSet) else evaluation.data_for(self.spec, given)
-        count = samples or scoring.usual_samples(opened.spec, quick=False)
+        self._model.rows = opened.held_out or opened
+        count = samples or min(scoring.usual_samples(opened.spec, quick=False), self._model.most)
         same = opened.spec.fingerprint == self.spec.fingerprint
         parts, known = self._model.parts, self._model.likelihood
         return scoring.evaluate(parts, opened, count, trained_on=same, metrics=metrics, space=space, likelihood=known)

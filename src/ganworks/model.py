@@ -5,6 +5,7 @@ import json
 import math
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,14 +24,14 @@ from ganworks.data.excerpt import part_of
 from ganworks.data.spec import Batch, DataSpec
 from ganworks.errors import UsageError, error
 from ganworks.explicit import Likelihood
-from ganworks.game import System
+from ganworks.game import Rows, System
 from ganworks.metrics.inputs import Labels
 from ganworks.random import Streams
 from ganworks.settings import RunSettings, build, read
 from ganworks.training import building, checkpoint, disk, stored
 from ganworks.training.average import CHUNK, Average, for_sampling, sample
 from ganworks.training.folder import RunFolder
-from ganworks.use import features
+from ganworks.use import features, translate
 from ganworks.use.features import Encoder
 
 FORMAT = 1
@@ -48,6 +49,14 @@ class Model:
     average: Average
     run: RunSettings
     step: int
+    rows: Rows | None = None
+    """What a translator is given where nobody gives it anything: rows that it has not seen, if there are any."""
+
+    @property
+    def most(self) -> int:
+        """Samples that are worth drawing: of a translator as many as it has rows to make them of."""
+        translates = "source" in self.system.conditions and self.rows is not None
+        return len(self.rows) if translates and self.rows is not None else sys.maxsize
 
     @cached_property
     def still(self) -> System:
@@ -87,6 +96,7 @@ class Model:
             given["truncation"] = _truncations(self.system, count, truncation)
         if code is not None:
             given["code"] = codes(self.system, count, code)
+        given |= self._sources(count)
         drawn = sample(self.still, count, seed, done, 0, **given) or {"x": torch.empty(0, *spec.shape), **given}
         return Batch({**drawn, "x": spec.decode(drawn["x"])})
 
@@ -96,6 +106,7 @@ class Model:
         Which they are depends on how many are asked for.
         """
         given = {} if label is None else {"label": labels(self.system, count, label)}
+        given |= self._sources(count)
         random = Streams((seed, "at once"), count)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.default_generator.manual_seed(random.key())
@@ -105,8 +116,23 @@ class Model:
         """The samples of `sample`, some at a time: the rest of them is not drawn yet."""
         size = max(CHUNK, part_of(self.system.data.shape) // CHUNK * CHUNK)
         for start in range(0, count, size):
-            drawn = sample(self.still, min(count, start + size), seed, start=start)
+            upto = min(count, start + size)
+            drawn = sample(self.still, upto, seed, lambda rows: None, start, **self._sources(upto))
             yield self.system.data.decode(drawn["x"])
+
+    def _sources(self, count: int) -> dict[str, Tensor]:
+        """What a translator makes samples of: the first rows, again where there are fewer. Nothing for other systems.
+
+        Raises: UsageError where a translator has no rows.
+        """
+        if "source" not in self.system.conditions:
+            return {}
+        if self.rows is None:
+            reason = (
+                f"{self.system.name} makes samples of others: give it some, with gan.translate or ganworks translate"
+            )
+            raise error("E-SET-02", reason=reason, system=self.system.name)
+        return self.system.given(self.rows.rows(torch.arange(count) % len(self.rows)))
 
     def classify(self, x: Tensor) -> Tensor:
         """Logits (N, K) of samples in the data's units, by the averaged weights.
@@ -126,6 +152,17 @@ class Model:
         Raises: UsageError if the system has no such network.
         """
         return features.of(self.still, x, of, None if label is None else torch.as_tensor(label))
+
+    def translate(self, x: Tensor, to: int | str | None = None, seed: int = 0) -> Tensor:
+        """What a translator makes of samples in the data's units, by the averaged weights.
+
+        Args:
+            x: Points (N, D), or pictures (N, C, H, W) in [-1, 1] of any height and width.
+            to: Name or number of the domain they are to be of, where there are several.
+            seed: Of a translator's noise.
+        Raises: UsageError if the system translates nothing, for an unknown domain, or for samples of another shape.
+        """
+        return translate.of(self.still, x, to, seed)
 
     def encode(self, x: Tensor) -> Tensor:
         """Latents (N, Z) of samples in the data's units, by the averaged weights.
@@ -275,6 +312,12 @@ def _tensors(model: Model) -> dict[str, Tensor]:
 
 def _card(model: Model) -> str:
     spec, run = model.system.data, model.run
+    translates = "source" in model.system.conditions
+    to = ', to="' + spec.classes[-1] + '"' if translates and spec.classes else ""
+    command = (
+        f"translate FOLDER PICTURES{' --to ' + spec.classes[-1] if to else ''}" if translates else "sample FOLDER -n 64"
+    )
+    call = f"translate(pictures{to})  # (N, C, H, W) in [-1, 1]" if translates else "sample(64, seed=0)"
     return f"""# {model.system.name} on {spec.name or run.data}
 
 {model.system.paper}
@@ -282,12 +325,12 @@ def _card(model: Model) -> str:
 Trained with ganworks {version("ganworks")} on {spec.count} {spec.kind} of shape {"×".join(map(str, spec.shape))}
 (SHA-256 {spec.fingerprint or "unknown"}), {model.step} steps, seed {run.seed}.
 
-    ganworks sample {"FOLDER"} -n 64 --out samples
+    ganworks {command} --out {"translated" if translates else "samples"}
 
 or in Python:
 
     gan = ganworks.GAN.load("FOLDER")
-    gan.sample(64, seed=0)
+    gan.{call}
 
 It draws what the data holds, with the data's gaps and mistakes, and has been scored on nothing else.
 """

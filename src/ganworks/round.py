@@ -1,6 +1,7 @@
 """A round: what a loss may know. Counters, progress, randomness, and real data on request."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import torch
@@ -74,6 +75,15 @@ class Round:
     def keep(self, tensor: Tensor) -> None:
         """Let this update's backward leave a gradient on a leaf tensor too."""
         self.kept.append(tensor)
+
+    @contextlib.contextmanager
+    def apart(self, game: str) -> Iterator[None]:
+        """While one of several games of a round plays, the round's notes are its own: else they would share draws."""
+        around, self.notes = self.notes, self.notes.setdefault(game, {})
+        try:
+            yield
+        finally:
+            self.notes = around
 
     def once(self, name: str, make: Callable[[], Made], uses: tuple[str, ...] = ()) -> Made:
         """A value made once per round and shared by the turns, with random streams of its own.

@@ -68,7 +68,7 @@ Draw = Callable[[int], Tensor | Iterable[Tensor]]
 
 def usual_samples(spec: DataSpec, *, quick: bool) -> int:
     """Samples for the scores at the end of a run: at most 20 CPU s of work, 2 s where the run itself was quick."""
-    if spec.kind == "points":
+    if not spec.pictures:
         return 2_500 if quick else 10_000
     if quick:
         return 200
@@ -77,7 +77,7 @@ def usual_samples(spec: DataSpec, *, quick: bool) -> int:
 
 def space_for(spec: DataSpec) -> str:
     """The feature space that suits the data and can be used here."""
-    if spec.kind == "points":
+    if not spec.pictures:
         return "points"
     if is_digits(spec.name) and spec.shape == (1, 28, 28):
         return "digits"

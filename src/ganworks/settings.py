@@ -189,6 +189,9 @@ class RunSettings(Settings):
     size: Annotated[int, Field(ge=0)] = Field(0, description="pixels of a picture's side; 0: chosen from the pictures")
     mirror: bool = Field(False, description="every picture is there twice, the second time mirrored")
     on_bad: Literal["stop", "skip"] = Field("stop", description="what happens where a picture cannot be read")
+    derive: Literal["", "edges", "grey", "low", "mask"] = Field(
+        "", description="what pairs' sources are, made of single pictures; empty: the pairs are there"
+    )
     start_from: str = Field("", description="model or run whose weights the run starts from; empty: from fresh ones")
     start_from_sha256: str = Field("", description="of those weights; empty: as they are found")
     patience: Annotated[int, Field(ge=0)] = Field(

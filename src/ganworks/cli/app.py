@@ -26,18 +26,18 @@ from ganworks.cli.runs import runs
 from ganworks.cli.sample import sample
 from ganworks.cli.systems import systems
 from ganworks.cli.train import train
+from ganworks.cli.translate import translate
 from ganworks.errors import error
 from ganworks.registry import suggestion
 
 BUILT: dict[str, Callable[..., int]] = {
     "train": train, "resume": resume, "sample": sample, "eval": evaluate, "runs": runs, "compare": compare,
-    "features": features, "data": data,
+    "translate": translate, "features": features, "data": data,
     "diagnose": diagnose, "failure": failure,
     "systems": systems, "explain": explain, "doctor": doctor,
 }  # fmt: skip
 PLANNED = (
-    "interpolate", "invert", "inpaint",
-    "translate", "upscale", "speak", "augment", "export", "sweep", "studio",
+    "interpolate", "invert", "inpaint", "upscale", "speak", "augment", "export", "sweep", "studio",
 )  # fmt: skip
 
 SUB_VERBS: dict[str, dict[str, Callable[..., int]]] = {"data": DATA_SUB_VERBS}

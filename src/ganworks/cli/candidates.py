@@ -10,18 +10,19 @@ if TYPE_CHECKING:
     from cyclopts import App
     from cyclopts.argument import Argument
 
-DATA = ("ring", "grid", "swissroll", "bimodal", "digits")
+DATA = ("ring", "grid", "swissroll", "bimodal", "digits", "emoji")
 SPACES = ("digits", "effnet-lite0", "inception", "pixels", "points")
 LOGGERS = ("tensorboard",)
 LOSSES = (
     "minimax", "non_saturating", "wasserstein", "least_squares", "hinge", "relativistic_paired", "relativistic_average",
 )  # fmt: skip
 OWN_SETTINGS = tuple(
-    """attention autoencoder.betas autoencoder.lr autoencoder.optimizer autoencoder.width categorical classification
-    classification_fake coarsest code components continuous corrections depth directions draws dropout encoder floor
-    fold frequency gain group growing information information_continuous labelled layers mixing most networks noise
-    objective.drift orthogonal path_every path_length projection reach residual.blocks residual.group rounds rows
-    starts taper texture tolerance turns.eager turns.one_pass units""".split()
+    """adversarial attention autoencoder.betas autoencoder.lr autoencoder.optimizer autoencoder.width blocks categorical
+    classification classification_fake coarsest code components continuous corrections cycle depth directions draws
+    dropout encoder floor fold frequency gain group growing halvings identity information information_continuous l1
+    labelled layers masked mixing most networks noise objective.drift orthogonal path_every path_length projection reach
+    reconstruction residual.blocks residual.group rounds rows starts taper texture tolerance turns.eager turns.one_pass
+    units whole""".split()
 )
 """Settings of single systems. These are known elsewhere, beside code that needs torch; a test compares them."""
 

@@ -120,8 +120,9 @@ def _lines(source: str, report: "Report", out: Path | None) -> Iterable[str]:
     """The report for a person: what is there, what is wrong with it, what to do next."""
     from ganworks.reading.listing import ignored_words, shown
 
-    pictures = report.kind == "images"
+    pictures = bool(report.modes)
     what = "pictures" if pictures else f"points of {next(iter(report.sizes))} numbers"
+    what = "pairs of pictures" if report.kind == "pairs" else what
     yield f"{shown(source)}: {report.count:,} {what}" + (" that can be read" if report.bad else "")
     yield ""
     if pictures:
@@ -176,7 +177,7 @@ def _use(report: "Report") -> Iterable[str]:
     use, form = report.training, ""
     if use is None:
         return
-    if report.kind == "images":
+    if report.modes:
         form = f" at {use['size'].replace('x', ' x ')} px, {'grey' if use['channels'] == 1 else 'in colour'}"
     held = f", {use['held_out']:,} held out for scoring" if use["held_out"] else ", none held out"
     yield f"training   would use {use['rows']:,}{form}{held}"

@@ -8,6 +8,7 @@ from ganworks.machine import memory, sized
 from ganworks.session.forecast import SAMPLED, Plan
 from ganworks.settings import inline
 
+_NOUNS = {"domains": "pictures"}
 _LONGEST = 50
 """Characters of a value; --json shows all of them."""
 
@@ -24,9 +25,12 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     data, networks = plan.data, plan.parameters.items()
     held = f", {data['held_out']} held out" if data["held_out"] else ""
     classes = f", {len(data['classes'])} classes" if data["classes"] else ""
-    shape = " x ".join(map(str, data["shape"]))
+    shape, noun = " x ".join(map(str, data["shape"])), _NOUNS.get(data["kind"], data["kind"])
     rows = [
-        ["data", f"{data['name']}: {data['rows']} {data['kind']} of {shape} to train on{held}{classes}"],
+        [
+            "data",
+            f"{data['name']}: {data['rows']} {noun} of {shape} to train on{held}{classes}",
+        ],
         ["system", plan.system],
         ["steps", f"{plan.steps} of {plan.settings['batch']} samples" if plan.steps else "0: all is done before them"],
         ["device", f"{plan.settings['device']}, {plan.threads} {'thread' if plan.threads == 1 else 'threads'}"],

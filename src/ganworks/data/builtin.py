@@ -44,6 +44,8 @@ class BuiltIn:
     source: str
 
 
+EMOJI = 4_045
+"""Pairs to train on, of 4,495."""
 _OWN = ("Apache-2.0", "drawn from a formula")
 _BUILT_IN = (
     BuiltIn("ring", "points", TABLE_ROWS, (2,), "8 Gaussian modes on a circle of radius 2, std 0.02", *_OWN),
@@ -58,6 +60,15 @@ _BUILT_IN = (
         "real handwritten digits, 28 x 28, and 2,000 held out; one digit as digits:7",
         "CC BY-SA 3.0",
         "MNIST's test images, Yann LeCun and Corinna Cortes, from NIST's data",
+    ),
+    BuiltIn(
+        "emoji",
+        "pairs",
+        EMOJI,
+        (3, 64, 64),
+        "emoji, line to colour, and 450 held out; needs ganworks[emoji]",
+        "CC BY-SA 4.0",
+        "OpenMoji, https://openmoji.org",
     ),
 )
 

@@ -18,9 +18,10 @@ from ganworks.data import builtin, twins
 from ganworks.data.contact import Contact
 from ganworks.data.dataset import Content
 from ganworks.data.files import ARCHIVES
-from ganworks.data.folders import Reading, chosen_size
+from ganworks.data.folders import Reading, chosen_size, kind_of
 from ganworks.data.gallery import TOLD, bad_files
 from ganworks.data.idx import images_in
+from ganworks.data.pairing import explained, matched
 from ganworks.data.pictures import pixels, points_picture
 from ganworks.data.sources import contents
 from ganworks.data.split import held_out_count
@@ -45,8 +46,8 @@ class Report:
     """What `check` found. Names of files are relative to the folder; rows of arrays are numbered from 0.
 
     Args:
-        kind: `images` or `points`.
-        count: Pictures or rows that can be used.
+        kind: `images`, `pairs`, `domains` or `points`.
+        count: Pictures, pairs or rows that can be used.
         sizes: How many of each width x height, such as `64x48`; of points, how many numbers a row has.
         classes: How many of each class.
         modes, formats: How many of each kind of pixel and of file.
@@ -202,9 +203,15 @@ def _of_files(path: Path, files: Listing, tell: Tell | None) -> Report:
     count = int(seen.usable.sum())
     if not count:
         raise bad_files(sorted(bad), len(files) + len(files.refused), str(path))
-    side = chosen_size(np.array(list(sizes.elements()), np.int64).reshape(-1, 2))
+    sides = np.array(list(sizes.elements()), np.int64).reshape(-1, 2)
+    kind = kind_of(files) or "images"
+    if kind == "pairs":
+        pairs = matched(files, np.flatnonzero(seen.usable), "skip")
+        bad += pairs.alone
+        count = len(pairs.sources)
+    side = chosen_size(sides)
     found = Report(
-        kind="images",
+        kind=kind,
         count=count,
         sizes={f"{width}x{height}": number for (width, height), number in sizes.most_common()},
         classes=_per_class(files.classes, files.labels, seen.usable),
@@ -214,7 +221,7 @@ def _of_files(path: Path, files: Listing, tell: Tell | None) -> Report:
         bad=sorted(bad),
         ignored=files.ignored,
         training=_training(f"{side}x{side}", 1 if grey else 3, count, held_out_count(count)),
-        note=list(files.note),
+        note=[*files.note, *explained(files, sides)],
     )
     return _with_twins(found, seen, files.name)
 
@@ -222,9 +229,10 @@ def _of_files(path: Path, files: Listing, tell: Tell | None) -> Report:
 def _of_rows(parts: list[tuple[str, Content]], tell: Tell | None) -> Report:
     """Rows in memory: one part, or those for training and those held out."""
     whole = parts[0][1]
-    x = torch.cat([_tensor(part, "x") for _, part in parts])
-    labels = torch.cat([_tensor(part, "label") for _, part in parts]).numpy() if whole.classes else None
-    pictures = whole.kind == "images"
+    x = torch.cat([part.made for _, part in parts if isinstance(part.made, Tensor)])
+    classes = [part.labels for _, part in parts if part.labels is not None]
+    labels = torch.cat(classes).numpy() if classes else None
+    pictures = x.dim() == 4
     seen = _Seen(len(x), labels, looked_at=pictures)
     for index, row in enumerate(_rows(x)):
         digest = hashlib.sha256(row.tobytes()).hexdigest()
@@ -244,7 +252,7 @@ def _of_rows(parts: list[tuple[str, Content]], tell: Tell | None) -> Report:
         sheet=seen.contact.sheet() if pictures else _drawn(x, labels),
         modes={"L" if x.shape[1] == 1 else "RGB": len(x)} if pictures else {},
         training=_training(size, x.shape[1] if pictures else 0, len(x), held),
-        note=[line for _, part in parts for line in part.note],
+        note=[line for _, part in parts for line in (*part.note, *_pair(part))],
     )
     names = [f"{word} {number}" for word, part in parts for number in range(len(part))]
     return _with_twins(found, seen, names.__getitem__)
@@ -255,7 +263,7 @@ def _with_twins(found: Report, seen: _Seen, name: Callable[[int], str]) -> Repor
     equal, near = seen.twins()
     found.duplicates = [(name(one), name(other)) for one, other in equal]
     found.near_duplicates = [(name(one), name(other)) for one, other in near]
-    if not seen.compared and found.kind == "images":
+    if not seen.compared and found.modes:
         found.note.append(f"pictures that look alike were not searched for: there are more than {COMPARED:,}")
     numbers = sorted((number, label) for label, number in found.classes.items() if number)
     if numbers and numbers[-1][0] >= UNBALANCED * numbers[0][0]:
@@ -280,10 +288,13 @@ def _per_class(classes: tuple[str, ...], labels: NDArray[np.int64] | None, usabl
     return dict(zip(classes, np.bincount(labels[usable], minlength=len(classes)).tolist(), strict=True))
 
 
-def _tensor(content: Content, key: str) -> Tensor:
-    column = content.columns[key]
-    assert isinstance(column, Tensor)
-    return column
+def _pair(content: Content) -> list[str]:
+    """What the rows of pairs are."""
+    if content.kind != "pairs":
+        return []
+    (colors, height, width), made = content.columns["source"].shape[1:], content.made.shape[1]
+    word = {1: "grey", 3: "colour"}
+    return [f"pairs, for pix2pix: a {word[made]} picture is made of a {word[colors]} one of {width} x {height} px"]
 
 
 def _rows(x: Tensor) -> Iterator[NDArray[Any]]:

@@ -10,7 +10,7 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganworks.data.gallery import Column, Gallery
+from ganworks.data.gallery import Column, Gallery, Made
 from ganworks.data.spec import Batch, DataSpec, Kind
 from ganworks.errors import error
 from ganworks.random import generator
@@ -23,12 +23,14 @@ class Content:
 
     Args:
         columns: `x`, (N, D) float32 or pictures (N, C, H, W) as uint8 or as float32 in [-1, 1]; `label`, (N,) int64,
-            where there are labels. Pictures in files may be a `Gallery`.
-        classes: Names of the labels 0 ... K-1.
+            where there are labels. Pairs have `source` and `target` in the place of `x`, and domains `domain` in that
+            of `label`. Pictures in files may be a `Gallery`.
+        classes: Names of the labels or domains 0 ... K-1.
         note: What was decided while reading, one sentence each.
         keys: A hash of each row's name, which decides what is held out; None: the row's number does.
         fingerprint: SHA-256 of what was read; empty: of the columns.
         shorter: Pixels of picture files' shorter side before they were brought to a size, the median; 0 of other data.
+        derived: How the sources of pairs were made of their targets; empty: they were there.
     """
 
     name: str
@@ -39,9 +41,22 @@ class Content:
     keys: NDArray[np.uint64] | None = None
     fingerprint: str = ""
     shorter: float = 0.0
+    derived: str = ""
 
     def __len__(self) -> int:
-        return len(self.columns["x"])
+        return len(self.made)
+
+    @property
+    def made(self) -> Column:
+        """The column that a system learns to make."""
+        return self.columns["target" if self.kind == "pairs" else "x"]
+
+    @property
+    def labels(self) -> Tensor | None:
+        """The class or domain of each row, where there are any."""
+        found = self.columns.get("domain", self.columns.get("label"))
+        assert found is None or isinstance(found, Tensor)
+        return found
 
     def take(self, indices: Int64[Tensor, "n"]) -> "Content":
         """A copy of some rows."""
@@ -94,32 +109,43 @@ class DataSet:
         return f"DataSet({self.name!r}, {self.spec.kind}, {len(self)} x {self.spec.shape})"
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """One row: `x` float32, (D,) or (C, H, W) in [-1, 1], and `label`, an int64 scalar, where there are labels."""
+        """One row: what `rows` gives, without its first axis."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"row {index} of {len(self)}")
         return {key: column[0] for key, column in self.rows(torch.tensor([index % len(self)])).items()}
 
     def rows(self, indices: Int64[Tensor, "n"]) -> Batch:
-        """Some rows, in the user's units: `x` float32 (n, D) or (n, C, H, W) in [-1, 1], `label` int64 (n,)."""
+        """Some rows, in the user's units: `x` float32 (n, D) or (n, C, H, W) in [-1, 1], `label` int64 (n,).
+
+        Pairs have `source` and `target` for `x`, domains `domain` for `label`.
+        """
         twins = None if self._mirrored is None else indices >= self._mirrored
         read = indices if self._mirrored is None else indices % self._mirrored
         taken = {key: column.index_select(0, read) for key, column in self.columns.items()}
-        if taken["x"].dtype == torch.uint8:
-            taken["x"] = taken["x"].float().div_(127.5).sub_(1)
-        if twins is not None:
-            taken["x"][twins] = taken["x"][twins].flip(-1)
+        for key, values in taken.items():
+            if values.dtype == torch.uint8:
+                taken[key] = values.float().div_(127.5).sub_(1)
+            if twins is not None and values.dim() == 4:
+                taken[key][twins] = taken[key][twins].flip(-1)
         return Batch(taken)
+
+    @property
+    def labels(self) -> Int64[Tensor, "n"]:
+        """The class or domain of each row; empty where there are none."""
+        found = self.columns.get("domain", self.columns.get("label", torch.empty(0).long()))
+        assert isinstance(found, Tensor)
+        return found if self._mirrored is None else torch.cat([found, found])
 
     @property
     def streamed(self) -> bool:
         """Whether rows are read from files when they are asked for."""
-        return isinstance(self.columns["x"], Gallery)
+        return any(isinstance(column, Gallery | Made) for column in self.columns.values())
 
     def expect(self, indices: Int64[Tensor, "n"]) -> None:
         """Begin to read rows that will be asked for soon."""
-        x = self.columns["x"]
-        if isinstance(x, Gallery):
-            x.expect(indices if self._mirrored is None else indices % self._mirrored)
+        for column in self.columns.values():
+            if isinstance(column, Gallery | Made):
+                column.expect(indices if self._mirrored is None else indices % self._mirrored)
 
     def fresh(self, count: int, seed: int) -> Batch:
         """New rows from the density, the same for the same seed; they are never rows of the table."""
@@ -152,11 +178,13 @@ def build(
         standard: Points are standardised inside; else they are taken as they are.
     """
     train = whole if rows is None else whole.take(rows)
-    x = train.columns["x"]
+    x = train.made
     center, scale = _standard(x) if isinstance(x, Tensor) and whole.kind == "points" and standard else ((), ())
     spec = DataSpec(
         kind=whole.kind,
         shape=tuple(x.shape[1:]),
+        source=tuple(train.columns["source"].shape[1:]) if whole.kind == "pairs" else (),
+        derived=whole.derived,
         count=len(train) * (2 if mirror else 1),
         name=whole.name,
         fingerprint=whole.fingerprint or fingerprint(whole.columns),
@@ -175,12 +203,14 @@ def hold_out(train: DataSet, held: Content) -> None:
     """
     spec = train.spec
     needed = f"{spec.kind} of shape {spec.shape}"
-    got = f"{held.kind} of shape {tuple(held.columns['x'].shape[1:])}"
+    got = f"{held.kind} of shape {tuple(held.made.shape[1:])}"
     if got != needed:
         raise error("E-DATA-10", where=held.name, got=got, needed=needed)
-    columns: dict[str, Column] = {"x": held.columns["x"]}
+    columns: dict[str, Column] = {
+        name: held.columns[name] for name in ("x", "source", "target") if name in held.columns
+    }
     if spec.classes:
-        columns["label"] = _recoded(held, spec.classes)
+        columns["domain" if held.kind == "domains" else "label"] = _recoded(held, spec.classes)
     spec = spec.model_copy(update={"count": len(held), "fingerprint": held.fingerprint or fingerprint(columns)})
     train.held_out = DataSet(spec, columns, note=held.note)
 
@@ -191,13 +221,8 @@ def _recoded(held: Content, classes: tuple[str, ...]) -> Tensor:
     if strange or not held.classes:
         got = f"of class '{strange[0]}'" if strange else "without labels"
         raise error("E-DATA-10", where=held.name, got=got, needed=f"of the classes {', '.join(classes)}")
-    return torch.tensor([classes.index(name) for name in held.classes])[_labels(held)]
-
-
-def _labels(content: Content) -> Tensor:
-    label = content.columns["label"]
-    assert isinstance(label, Tensor)
-    return label
+    assert held.labels is not None
+    return torch.tensor([classes.index(name) for name in held.classes])[held.labels]
 
 
 def fingerprint(columns: Mapping[str, Column]) -> str:
@@ -213,9 +238,9 @@ def fingerprint(columns: Mapping[str, Column]) -> str:
 
 
 def _shares(content: Content) -> tuple[float, ...]:
-    if not content.classes:
+    if content.labels is None:
         return ()
-    counts = torch.bincount(_labels(content), minlength=len(content.classes))
+    counts = torch.bincount(content.labels, minlength=len(content.classes))
     return tuple((counts.double() / len(content)).tolist())
 
 

@@ -32,11 +32,11 @@ class Excerpt:
                 data.expect(piece)
                 if following is not None:
                     data.expect(following)
-                yield data.rows(piece)["x"]
+                yield data.rows(piece).made
 
     def rows(self) -> Tensor:
         """All of them: (count, ...)."""
-        return torch.cat([data.rows(index)["x"] for data, index in self.chosen])
+        return torch.cat([data.rows(index).made for data, index in self.chosen])
 
 
 def part_of(shape: tuple[int, ...]) -> int:

@@ -8,7 +8,7 @@ Letters: N files, C channels, H and W height and width.
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -24,6 +24,8 @@ from ganworks.reading.readers import Pending, Readers, Work
 from ganworks.telling import Tell, report
 
 OnBad = Literal["stop", "skip"]
+Make = Callable[[UInt8[Tensor, "n c h w"]], UInt8[Tensor, "n c2 h2 w2"]]
+"""From pictures to as many others, each made of its own alone."""
 
 KEPT = 1 << 30
 """Bytes of pixels that are kept in memory: 87,000 colour pictures of 64 px."""
@@ -31,6 +33,8 @@ AHEAD = 4
 """Batches that are read ahead of the one that is played."""
 _NAMED = 10
 """Bad files that an error names."""
+_AT_ONCE = 1024
+"""Pictures that others are made of together."""
 TOLD = 100
 """Files between two reports of progress."""
 
@@ -147,8 +151,50 @@ def bad_files(bad: Sequence[tuple[str, str]], total: int, where: str) -> Ganwork
     return error("E-DATA-12", count=len(bad), total=total, where=where, details=details)
 
 
-Column = Tensor | Gallery
-"""A column of a data set: rows in memory, or rows in files."""
+class Made:
+    """A column whose pictures are made of those of another one, when they are asked for.
+
+    Args:
+        base: uint8 pictures (N, C, H, W).
+        make: From some of them to as many others, each made of its own alone.
+    """
+
+    dtype = torch.uint8
+
+    def __init__(self, base: "Gallery | Made", make: Make) -> None:
+        self._base, self._make = base, make
+        self._size = tuple(make(torch.zeros(1, *base.shape[1:], dtype=torch.uint8)).shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._base)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, H, W)."""
+        return (len(self), *self._size)
+
+    def __getitem__(self, indices: Int64[Tensor, "n"]) -> "Made":
+        """The same of some of the pictures; nothing is read."""
+        return Made(self._base[indices], self._make)
+
+    def expect(self, indices: Int64[Tensor, "n"]) -> None:
+        """Begin to read pictures that will be asked for soon."""
+        self._base.expect(indices)
+
+    def index_select(self, dim: int, indices: Int64[Tensor, "n"]) -> UInt8[Tensor, "n c h w"]:
+        """Some pictures."""
+        return self._make(self._base.index_select(dim, indices))
+
+
+Column = Tensor | Gallery | Made
+"""A column of a data set: rows in memory, rows in files, or rows made of those."""
+
+
+def made(column: Column, make: Make) -> Column:
+    """Pictures made of others: now where those are in memory, else when they are asked for."""
+    if isinstance(column, Tensor):
+        return torch.cat([make(part) for part in torch.split(column, _AT_ONCE)])
+    return Made(column, make)
 
 
 def read_all(

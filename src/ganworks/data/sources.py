@@ -6,16 +6,21 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ganworks.data import builtin
 from ganworks.data.arrays import from_array, from_columns
 from ganworks.data.dataset import Content, DataSet, build, hold_out
+from ganworks.data.emoji import emoji, is_emoji
 from ganworks.data.files import READABLE, from_path
-from ganworks.data.folders import Reading
+from ganworks.data.folders import Reading, as_domains
 from ganworks.data.gallery import OnBad
+from ganworks.data.pairing import Derivation, sources_of
+from ganworks.data.spec import DataSpec
 from ganworks.data.split import split
 from ganworks.errors import error
 from ganworks.registry import suggestion
@@ -36,6 +41,8 @@ def open(
     mirror: bool = False,
     on_bad: OnBad = "stop",
     tell: Tell | None = None,
+    kind: Literal["", "pairs", "domains"] = "",
+    derive: Derivation | Literal[""] = "",
 ) -> DataSet:
     """Make a data set of whatever holds the data.
 
@@ -53,32 +60,53 @@ def open(
         mirror: Train on every picture twice, the second time with left and right exchanged.
         on_bad: For picture files that cannot be read: `stop`, or `skip` them.
         tell: Called with the progress of what takes long: {"task", "done", "total"}, or {"message"}.
+        kind: `pairs` or `domains`, where the data are to be that; empty: what their files' names say.
+        derive: How the sources of pairs are made of pictures: `edges`, `grey`, `low`, `mask`; empty: they are there.
     Raises: UsageError for a name that is neither built in nor a path, DataError for data that are not there or cannot
         be used.
     """
     sides = None if size == 0 else (size, size) if isinstance(size, int) else size
-    reading = Reading(sides, channels, on_bad, tell)
+    reading = Reading(sides, channels, on_bad, tell, kind, derive)
     if isinstance(source, DataSet):
         data = source if held_out is None else copy.copy(source)
     elif (exact := _density(source)) is not None:
         data = exact
     else:
-        data = _divided(*contents(source, reading), elsewhere=held_out is not None, mirror=mirror)
+        whole, own = (None if each is None else _as(each, reading) for each in contents(source, reading))
+        assert whole is not None
+        data = _divided(whole, own, elsewhere=held_out is not None, mirror=mirror)
     _check(data, reading, mirror=mirror)
     if held_out is not None:
-        if data.spec.kind == "images":
+        if data.spec.pictures:
             channels, *shape = data.spec.shape
             reading = replace(reading, size=(shape[0], shape[1]), channels=channels)
         hold_out(data, _for_scoring(held_out, reading))
     return data
 
 
+def form(spec: DataSpec) -> dict[str, Any]:
+    """How `open` is told to read data in the way that others were read: as pairs or domains, sources made or there."""
+    kind = spec.kind if spec.kind in ("pairs", "domains") else ""
+    return {"kind": kind, "derive": spec.derived}
+
+
+def _as(content: Content, reading: Reading) -> Content:
+    """Labelled rows as domains, and pictures as pairs, where that is wanted and not done yet."""
+    if reading.derive and content.kind == "images":
+        x = content.columns["x"]
+        if isinstance(x, Tensor) and x.dtype != torch.uint8:
+            x = ((x + 1) * 127.5).round().to(torch.uint8)
+        columns = {"source": sources_of(x, reading.derive), "target": x}
+        return replace(content, kind="pairs", columns=columns, classes=(), derived=reading.derive)
+    return as_domains(content) if reading.kind == "domains" and content.kind in ("images", "points") else content
+
+
 def _check(data: DataSet, reading: Reading, *, mirror: bool) -> None:
     """Refuse wishes that only picture files can fulfil."""
     shape = data.spec.shape
-    if mirror and data.spec.kind != "images":
+    if mirror and not data.spec.pictures:
         raise error("E-DATA-13", name=data.name, got=data.spec.kind, needed="pictures, to mirror them")
-    if data.spec.kind != "images":
+    if not data.spec.pictures:
         return
     if (reading.size or shape[1:]) != shape[1:] or (reading.channels or shape[0]) != shape[0]:
         height, width = reading.size or shape[1:]
@@ -93,7 +121,7 @@ def _color(channels: int) -> str:
 
 def _divided(whole: Content, own: Content | None, *, elsewhere: bool, mirror: bool) -> DataSet:
     """What trains and what is held out of it, unless that comes from `elsewhere`."""
-    mirror = mirror and whole.kind == "images"
+    mirror = mirror and len(whole.made.shape) == 4
     train, held = split(len(whole), whole.keys)
     if elsewhere or own is not None or not len(held):
         data = build(whole, mirror=mirror)
@@ -129,6 +157,8 @@ def contents(source: object, reading: Reading) -> tuple[Content, Content | None]
     """
     if isinstance(source, str) and builtin.is_digits(source):
         return builtin.digits(source)
+    if isinstance(source, str) and is_emoji(source):
+        return emoji(source, reading), None
     if isinstance(source, str | os.PathLike):
         return from_path(_path(os.fspath(source), isinstance(source, str)), reading)
     if isinstance(source, Mapping):

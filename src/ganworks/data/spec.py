@@ -35,6 +35,11 @@ class Batch(Mapping[str, Tensor]):
         """Rows of the batch."""
         return len(next(iter(self._tensors.values())))
 
+    @property
+    def made(self) -> Tensor:
+        """What a system learns to make: `target` of pairs, else `x`."""
+        return self._tensors["target" if "target" in self._tensors else "x"]
+
     def to(self, device: str) -> "Batch":
         """The same values on a device."""
         return self if device == "cpu" else Batch({name: values.to(device) for name, values in self.items()})
@@ -47,19 +52,33 @@ class DataSpec(BaseModel):
 
     kind: Kind
     shape: tuple[Annotated[int, Field(ge=1)], ...]
-    """One sample of `x`: (D,) for points, (C, H, W) for images."""
+    """What a system makes: (D,) for points, (C, H, W) for images, and of pairs for the targets."""
     count: Annotated[int, Field(ge=0)]
     """Rows for training."""
+    source: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """(C, H, W) of what targets are made from; of pairs only."""
+    derived: str = ""
+    """How those sources were made of the targets: edges, grey, low or mask; empty: they were there."""
     name: str = ""
     fingerprint: str = ""
     """SHA-256 of the content."""
     classes: tuple[str, ...] = ()
-    """Names of the labels 0 … K-1; empty where there are none."""
+    """Names of the labels, or of the domains, 0 … K-1; empty where there are none."""
     class_weights: tuple[float, ...] = ()
     """Share of each class in the data: labels are drawn from it where none is asked for."""
     center: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     """Points are (value - center) / scale inside; empty: taken as they are."""
+
+    @property
+    def noun(self) -> str:
+        """What the rows are, in a word."""
+        return "pictures" if self.kind == "domains" and self.pictures else self.kind
+
+    @property
+    def pictures(self) -> bool:
+        """Whether pictures are made: of images, pairs and domains of pictures."""
+        return len(self.shape) == 3
 
     @model_validator(mode="after")
     def _standardised(self) -> "DataSpec":

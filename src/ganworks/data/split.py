@@ -18,11 +18,16 @@ def held_out_count(count: int) -> int:
 def split(count: int, keys: NDArray[np.uint64] | None = None) -> tuple[Int64[Tensor, "train"], Int64[Tensor, "held"]]:
     """Row numbers to train on and to hold out, each ascending: held out are those whose hash is smallest.
 
+    Rows of one hash stay together.
+
     Args:
         keys: (count,) hashes of the rows' names; None: of their numbers.
     """
-    order = np.argsort(_mixed(np.arange(count, dtype=np.uint64)) if keys is None else keys, kind="stable")
+    keys = _mixed(np.arange(count, dtype=np.uint64)) if keys is None else keys
+    order = np.argsort(keys, kind="stable")
     held = held_out_count(count)
+    if held:
+        held = int(np.searchsorted(keys[order], keys[order[held - 1]], side="right"))
     return torch.from_numpy(np.sort(order[held:])), torch.from_numpy(np.sort(order[:held]))
 
 

@@ -51,7 +51,7 @@ class Beside:
         if not self.count:
             return
         real, other = self._rows(self.count, seed, 0), self._rows(self.count, seed, 1)
-        self.real, floor = self._features(real["x"]), self._features(other["x"])
+        self.real, floor = self._features(real.made), self._features(other.made)
         self._label = real.get("label")
         self.lines = torch.nn.functional.normalize(
             torch.randn(self.real.shape[1], _LINES, generator=generator(seed, "probe", "lines")), dim=0
@@ -71,7 +71,7 @@ class Beside:
 
         To cut the longer of two kinds would leave the first classes, where data are sorted by class.
         """
-        data, most = self.data, POINTS if self.data.spec.kind == "points" else PICTURES
+        data, most = self.data, POINTS if not self.data.spec.pictures else PICTURES
         if data.density is not None:
             return most
         there = min(most, len(data) // 2 if data.held_out is None else min(len(data), len(data.held_out)))
@@ -99,7 +99,7 @@ class Beside:
                 return density.means.float()
         if isinstance(self.space, Classifier):
             return None
-        rows = self._rows(_FITTED, seed, 1)["x"]
+        rows = self._rows(_FITTED, seed, 1).made
         return centers_of(self._features(rows).double(), min(_KINDS, len(rows)), seed).float()
 
     def _histogram(self, features: Float[Tensor, "n f"]) -> Float[Tensor, " k"]:

@@ -79,7 +79,7 @@ def _said(
     engine: Engine, system: Adversarial, rows: Batch, slopes: bool = False
 ) -> tuple[Tensor, Tensor, float, float]:
     """Logits of reals and of fresh samples, from the same latents at each call of a step, and with `slopes` E ‖∇f‖."""
-    round = at(engine, len(rows["x"]), rows)
+    round = at(engine, rows.count, rows)
     view = system.objective.view
     with torch.random.fork_rng(devices=[]):
         round.begin_update("probe", engine.step)

@@ -55,7 +55,7 @@ class Examination:
         """Rows that D trains on, and as many held-out ones, as D is given them."""
         pack = self.engine.system.settings.view.pack
         held_out = self.data.held_out
-        count = POINTS if self.data.spec.kind == "points" else self._fitting
+        count = self._fitting if self.data.spec.pictures else POINTS
         count = min(count, len(self.data), len(held_out) if held_out else count) // pack * pack
         if self.data.density is not None:
             return self._given(self.data.rows(torch.arange(count))), self._given(self.data.fresh(count, 9))
@@ -84,7 +84,7 @@ class Examination:
             found |= beside.look(self.draw(beside.count, step, None), self._online(system, beside.count, step))
         if beside.count and "label" in self.engine.system.conditions:
             found |= beside.condition(lambda label: self.draw(len(label), step, label))
-        if isinstance(system, Adversarial) and len(self._seen[0]["x"]):
+        if isinstance(system, Adversarial) and self._seen[0].count:
             found |= judged(self.engine, system, *self._seen)
         return found | self._motion(self.engine, step // self.every)
 
@@ -102,12 +102,20 @@ class Examination:
         random = Streams((self.engine.seed, "probe", "online"), count, device=self.engine.device).at(step)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.default_generator.manual_seed(random.key())
-            return system.data.decode(system.generate(count, random)["x"].cpu())
+            given = {name: values.to(self.engine.device) for name, values in self._wanted(count).items()}
+            return system.data.decode(system.generate(count, random, **given)["x"].cpu())
+
+    def _wanted(self, count: int) -> dict[str, Tensor]:
+        """What a translator makes samples of: the rows that `draw` takes too."""
+        if "source" not in self.engine.system.conditions:
+            return {}
+        rows = self.data.held_out or self.data
+        return self.engine.system.given(rows.rows(torch.arange(count) % len(rows)))
 
     def preflight(self, step: int) -> dict[str, float]:
         """`probe.preflight`: how well D tells real rows from the samples that G makes before it has moved."""
         system, beginning = self._copy(), self._make().system
-        if not (isinstance(system, Adversarial) and isinstance(beginning, Adversarial) and len(self._seen[0]["x"])):
+        if not (isinstance(system, Adversarial) and isinstance(beginning, Adversarial) and self._seen[0].count):
             return {}
         rows = self._seen[1] or self._seen[0]
         return measures.known({"probe.preflight": first_samples(self.engine, system, beginning, rows)})

@@ -54,7 +54,7 @@ def before_after(staged: Staged) -> UInt8[np.ndarray, "_h _w 3"]:
 def _points(staged: Staged) -> Tensor | None:
     """Real rows, where they are points."""
     data = datasets.open(str(history.configured(staged.failing.run)["data"]))
-    return data.rows(torch.arange(min(POINTS, len(data))))["x"] if data.spec.kind == "points" else None
+    return data.rows(torch.arange(min(POINTS, len(data))))["x"] if not data.spec.pictures else None
 
 
 def _samples(found: model.Model, real: Tensor | None) -> tuple[NDArray[np.uint8], str]:

@@ -63,7 +63,7 @@ class Digits(FeatureSpace):
 
     def unfit(self, spec: DataSpec) -> str:
         """Its pictures have one size."""
-        fits = spec.kind == "images" and spec.shape == (1, 28, 28)
+        fits = spec.pictures and spec.shape == (1, 28, 28)
         return "" if fits else "grey pictures of 28 x 28 px"
 
     def __call__(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:

@@ -30,7 +30,7 @@ class FeatureSpace(Protocol):
 
     def unfit(self, spec: DataSpec) -> str:
         """What it looks at, where that is not this data; empty where it is."""
-        return "" if spec.kind == "images" else "pictures"
+        return "" if spec.pictures else "pictures"
 
     def __call__(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
         """Features of N pictures (N, C, H, W) in [-1, 1] or N points (N, D), on the CPU and without a gradient.
@@ -61,7 +61,7 @@ class Points(FeatureSpace):
 
     def unfit(self, spec: DataSpec) -> str:
         """Pictures are."""
-        return "" if spec.kind == "points" else "points"
+        return "" if not spec.pictures else "points"
 
     def __call__(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
         """(N, D) as they are."""

@@ -39,6 +39,7 @@ class Choice(NamedTuple):
 
     Attributes:
         why: As it stands behind "because".
+        runner_up: Empty where there is none.
         but: What speaks for the runner-up, or against the system.
     """
 
@@ -55,7 +56,12 @@ def choose(spec: DataSpec, pictures: Sequence[int], *, built_in: bool) -> Choice
         pictures: How many there are of each class.
         built_in: The data come with ganworks: they have the default, with or without classes.
     """
-    if spec.kind != "images":
+    if spec.kind == "pairs":
+        return Choice("pix2pix", "it is made for pairs", "", "")
+    if spec.kind == "domains":
+        two = Choice("cyclegan", "these are two domains", "stargan", "stargan has one network for all domains")
+        return two if len(spec.classes) == 2 else Choice("stargan", f"these are {len(spec.classes)} domains", *two[2:])
+    if not spec.pictures:
         return Choice(DEFAULT, f"it is the default for {spec.kind}", "sngan", "sngan comes second on the ring")
     few, many = _CLASSES
     if len(pictures) < few:
@@ -77,7 +83,7 @@ def choose(spec: DataSpec, pictures: Sequence[int], *, built_in: bool) -> Choice
 def budget(spec: DataSpec) -> float:
     """CPU seconds that the default training on this data is meant to take."""
     name = spec.name.split(":")[0]
-    return _BUDGETS.get(name, _POINTS if spec.kind == "points" else _PICTURES)
+    return _BUDGETS.get(name, _POINTS if not spec.pictures else _PICTURES)
 
 
 def default_steps(make: Callable[[], Engine], spec: DataSpec) -> int:
@@ -152,5 +158,5 @@ def threads(spec: DataSpec) -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
-    small = spec.kind == "points" or (spec.kind == "images" and spec.shape[-1] * spec.shape[-2] <= _SMALL)
+    small = not spec.pictures or spec.shape[-1] * spec.shape[-2] <= _SMALL
     return 1 if small else os.cpu_count() or 1

@@ -153,9 +153,17 @@ class Blank:
         return self.spec.count
 
     def rows(self, indices: Tensor) -> Batch:
-        """Zeros, and every label in turn."""
-        label = {"label": indices % len(self.spec.classes)} if self.spec.classes else {}
-        return Batch({"x": torch.zeros(len(indices), *self.spec.shape), **label})
+        """Zeros, and every label or domain in turn."""
+        made = torch.zeros(len(indices), *self.spec.shape)
+        if self.spec.kind == "pairs":
+            return Batch({"source": torch.zeros(len(indices), *self.spec.source), "target": made})
+        naming = "domain" if self.spec.kind == "domains" else "label"
+        return Batch({"x": made, **({naming: self.labels[indices]} if self.spec.classes else {})})
+
+    @property
+    def labels(self) -> Tensor:
+        """Every one in turn."""
+        return torch.arange(len(self)) % max(len(self.spec.classes), 1)
 
     def expect(self, indices: Tensor) -> None:
         """They are there already."""

@@ -77,8 +77,8 @@ class Listing:
 def list_pictures(path: Path, tell: Tell | None = None) -> Listing:
     """The pictures of a folder, zip or tar.
 
-    Sub-folders that hold all of the pictures are the classes; a single one is looked into instead. `labels.csv` with
-    the columns `sample` and `label` says the classes where it is there.
+    Sub-folders that hold all of the pictures are the classes; a single one is looked into instead. `labels.csv` says
+    the classes where it is there: by the columns `sample` and `label`, or `sample` and attributes.
 
     Args:
         tell: Called with the progress of what takes long.
@@ -160,7 +160,7 @@ def _classify(listing: Listing, tables: dict[bytes, Place]) -> None:
         listing.ignored = dict(Counter(listing.ignored) - Counter([".csv"]))
         return
     if table is not None:
-        listing.note.append("labels.csv is not read: it has no columns called sample and label")
+        listing.note.append("labels.csv is not read: it has no column called sample beside others")
     _classify_by_folder(listing, start)
 
 
@@ -179,19 +179,14 @@ def _classify_by_folder(listing: Listing, start: int) -> None:
         if folders:
             listing.note.append("pictures lie in the folder itself and in folders below it: taken without classes")
         return
-    _refuse_pairs({os.fsdecode(folder).lower() for folder in folders}, listing)
+    _note_parts({os.fsdecode(folder).lower() for folder in folders}, listing)
     names = [shown(os.fsdecode(folder)) for folder in folders]
     listing.classes = tuple(sorted(set(names)))
     numbers = {name: number for number, name in enumerate(listing.classes)}
     listing.labels = np.array([numbers[name] for name in names], np.int64)[labels]
 
 
-def _refuse_pairs(names: set[str], listing: Listing) -> None:
-    if names in ({"source", "target"}, {"a", "b"}):
-        first, second = sorted(names)
-        what = "pairs of pictures" if "source" in names else "two domains of pictures"
-        details = [f"{first}/ and {second}/ are no classes, and are not read together yet", "name one of the two"]
-        raise error("E-DATA-02", what=what, where=str(listing.path), details=details)
+def _note_parts(names: set[str], listing: Listing) -> None:
     if len(names) > 1 and names <= _PARTS:
         first, second, *_ = sorted(names, key=lambda name: "train" not in name)
         listing.note.append(

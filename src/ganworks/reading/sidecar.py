@@ -1,4 +1,9 @@
-"""`labels.csv` beside samples, as `ganworks sample` writes it: which class each of them belongs to."""
+"""`labels.csv` beside samples: which class each of them belongs to.
+
+Its columns are `sample` and `label`, as `ganworks sample` writes it; or `sample` and attributes, whatever they are
+called. Then each combination of attributes that occurs is a class: `red round` of words; of 0 and 1 (or -1 and 1, false
+and true) the names of those that are there, `beard + glasses`, or `none`.
+"""
 
 import csv
 import io
@@ -14,6 +19,7 @@ from ganworks.reading.places import Place, Unreadable, read
 
 NAME = "labels.csv"
 _SHOWN = 10
+_OFF, _ON = {"0", "-1", "false", "no"}, {"1", "true", "yes"}
 
 Labels = tuple[tuple[str, ...], NDArray[np.int64], list[str]]
 """Names of the classes, (N,) the number of each sample's class, and what was decided."""
@@ -58,8 +64,25 @@ def labels_of(table: Place, names: Iterable[bytes]) -> Labels | None:
 def _rows(text: str) -> Iterator[tuple[bytes, str]] | None:
     """Samples and labels; None where these are not the columns."""
     lines = csv.reader(io.StringIO(text, newline=""))
-    head = [cell.strip().lower() for cell in next(lines, [])]
-    if "sample" not in head or "label" not in head:
+    names = [cell.strip() for cell in next(lines, [])]
+    head = [name.lower() for name in names]
+    if "sample" not in head or len(head) < 2:
         return None
-    sample, label = head.index("sample"), head.index("label")
-    return ((os.fsencode(row[sample]), row[label]) for row in lines if len(row) > max(sample, label))
+    sample = head.index("sample")
+    if "label" in head:
+        label = head.index("label")
+        return ((os.fsencode(row[sample]), row[label]) for row in lines if len(row) > max(sample, label))
+    rows = [row for row in lines if len(row) >= len(head)]
+    switches = {
+        column
+        for column in range(len(head))
+        if column != sample and {row[column].strip().lower() for row in rows} <= _OFF | _ON
+    }
+    return ((os.fsencode(row[sample]), _combined(row, names, sample, switches)) for row in rows)
+
+
+def _combined(row: list[str], names: list[str], sample: int, switches: set[int]) -> str:
+    """What a sample's attributes make of it, as the name of a class."""
+    words = [cell.strip() for column, cell in enumerate(row) if column != sample and column not in switches]
+    there = [names[column] for column in sorted(switches) if row[column].strip().lower() in _ON]
+    return " ".join([*words, " + ".join(there)]).strip() or "none"

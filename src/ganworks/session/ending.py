@@ -44,7 +44,7 @@ def scores(session: Session, loop: Loop) -> list[Score]:
     """The scores of what a training has made."""
     assert session.data is not None
     quick = loop.seconds < QUICK and bool(loop.engine.players)  # what has no steps is no short training
-    count = scoring.usual_samples(session.data.spec, quick=quick)
+    count = min(scoring.usual_samples(session.data.spec, quick=quick), session.model.most)
     known = session.model.likelihood
     return scoring.evaluate(session.model.parts, session.data, count, trained_on=True, likelihood=known, tell=loop.tell)
 
@@ -70,14 +70,14 @@ def real(session: Session) -> UInt8[np.ndarray, "h w c"]:
     assert data is not None
     assert engine is not None
     source = data.held_out or data
-    if data.spec.kind == "points":
+    if not data.spec.pictures:
         rows = data.fresh(POINTS, _REAL) if data.density is not None else source.rows(_spread(source, POINTS))
         labelled = "label" in engine.system.conditions
         return Scene(data).real_picture(Batch({key: rows[key] for key in rows if key == "x" or labelled}))
     if "label" in engine.system.conditions:
         classes = torch.tensor(data.spec.class_weights).nonzero()[:COLUMNS, 0]
         return pictures.grid(_by_class(source, data, classes), columns=len(classes))
-    return pictures.grid(source.rows(_spread(source, 64))["x"], columns=8)
+    return pictures.grid(source.rows(_spread(source, 64)).made, columns=8)
 
 
 def _spread(data: DataSet, count: int) -> Tensor:
@@ -90,10 +90,8 @@ def _by_class(source: DataSet, data: DataSet, classes: Tensor) -> Tensor:
     columns = []
     for each in classes.tolist():
         for one in (source, data):
-            label = one.columns["label"]
-            assert isinstance(label, Tensor)
-            if len(found := (label == each).nonzero()[:, 0]):
-                columns.append(one.rows(found[torch.arange(ROWS) % len(found)])["x"])
+            if len(found := (one.labels == each).nonzero()[:, 0]):
+                columns.append(one.rows(found[torch.arange(ROWS) % len(found)]).made)
                 break
     return torch.stack(columns, 1).flatten(0, 1)
 
@@ -102,7 +100,7 @@ def _closest(session: Session) -> UInt8[np.ndarray, "h w 3"] | None:
     """The samples nearest to a training picture, above it; None for points, and where looking at all takes too long."""
     data = session.data
     assert data is not None
-    if data.spec.kind != "images":
+    if not data.spec.pictures:
         return None
     space = session.examination.space
     fakes = session.model.sample(_SAMPLES)
@@ -120,7 +118,7 @@ def _closest(session: Session) -> UInt8[np.ndarray, "h w 3"] | None:
             return None  # only all of them show that none is copied
     chosen = distance.argsort(stable=True)[:_PAIRS]
     names = f"samples above the training pictures of {data.name} they are closest to"
-    return evaluation.pairs(fakes[chosen], data.rows(number[chosen])["x"], names)
+    return evaluation.pairs(fakes[chosen], data.rows(number[chosen]).made, names)
 
 
 def page(run: Path, tell: Callable[[Mapping[str, Any]], None]) -> Path | None:
@@ -143,12 +141,16 @@ def following(session: Session, run: Path, step: int, stopped: Stopped) -> list[
     assert session.data is not None
     typed, out, data = (in_a_shell(Path(each)) for each in (run, f"samples-{run.name}", session.run.data))
     best = run / patience.NAME if patience.kept(run) else run
-    sample = f"ganworks sample {in_a_shell(best)} -n 64 --out {out}"
+    translator = "source" in session.made.conditions
+    verb = f"translate {in_a_shell(best)} PICTURES" if translator else f"sample {in_a_shell(best)} -n 64"
+    sample = f"ganworks {verb} --out {out}"
     if stopped not in DONE:
         return [f"ganworks resume {typed}", sample, f"ganworks diagnose {typed}"]
     kind, others = session.data.spec.kind, (name for name in systems.names() if name != session.made.name)
-    other = next(name for name in others if kind in systems.get(name).accepts)
+    other = next((name for name in others if kind in systems.get(name).accepts), "")
     further = "--set patience=0" if stopped == "patience" else f"--steps {2 * step}"
     played = session.engine is None or session.engine.players
     again = f"ganworks resume {typed} {further}" if played else f"ganworks eval {typed}"
-    return [sample, again, f"ganworks train {data} --system {other}"]
+    derived = f" --set derive={session.run.derive}" if session.run.derive else ""
+    last = f"ganworks train {data} --system {other}{derived}" if other else f"ganworks eval {typed}"
+    return [sample, again, last]

@@ -87,7 +87,7 @@ def forecast(order: Order, watchers: Sequence[Watcher] = ()) -> Plan:
             seconds, record = _played(engine, threads)
             found = {name: value for probe in session.probes() for name, value in probe(engine.step).items()}
             first, state = _saved(engine)
-            grid = len(pictures.png(session.picture() if data.spec.kind == "points" else _real_grid(data)))
+            grid = len(pictures.png(session.picture() if not data.spec.pictures else _real_grid(data)))
             count = scoring.usual_samples(data.spec, quick=seconds < QUICK and bool(engine.players))
             draw, known = session.model.parts, session.model.likelihood
             tell = teller(watchers)
@@ -163,7 +163,7 @@ def _saved(engine: Engine) -> tuple[int, int]:
 
 def _real_grid(data: DataSet) -> Any:
     """Real pictures, as a trained model's samples would be packed."""
-    return pictures.grid(data.rows(torch.arange(min(64, len(data))))["x"], columns=8)
+    return pictures.grid(data.rows(torch.arange(min(64, len(data)))).made, columns=8)
 
 
 def _written(

@@ -42,7 +42,7 @@ class Origin:
     @property
     def size(self) -> int:
         """The side of its pictures, which picture files are brought to; 0 where they have none."""
-        return self.spec.shape[1] if self.spec.kind == "images" and self.spec.shape[1] == self.spec.shape[2] else 0
+        return self.spec.shape[1] if self.spec.pictures and self.spec.shape[1] == self.spec.shape[2] else 0
 
     def start(self, engine: Engine) -> list[str]:
         """Give a fresh engine these weights and averages, tensor by tensor; gives what to tell about it.

@@ -132,7 +132,7 @@ class Watch:
         """What is looked at, in a sentence."""
         way, data = self.way, self.data
         real = "the density" if self.distance is not None else "held-out rows" if data.held_out else "training rows"
-        where = "" if data.spec.kind == "points" else f" in {self.space.name}"
+        where = "" if not data.spec.pictures else f" in {self.space.name}"
         return f"the score of --patience is {way.metric}{where} of {way.samples} samples against {real}, at each grid"
 
 

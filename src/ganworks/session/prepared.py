@@ -22,7 +22,7 @@ from ganworks.optimum import Distance
 from ganworks.plan import batch
 from ganworks.plan.trial import Blank, price
 from ganworks.random import key
-from ganworks.session import patience
+from ganworks.session import patience, translations
 from ganworks.session.order import is_named
 from ganworks.session.origin import Origin
 from ganworks.session.scene import POINTS, Scene
@@ -30,6 +30,7 @@ from ganworks.settings import GameSettings, PlayerSettings, RunSettings, build
 from ganworks.training.building import laid_out
 from ganworks.training.engine import Engine
 from ganworks.training.loop import Probe, Watcher
+from ganworks.use.translate import Translator
 
 _GRID = 64
 ROWS, COLUMNS = 8, 16
@@ -85,10 +86,10 @@ class Session:
         So values that do not go together are refused here only where they do so on every kind of data.
         """
         name, made = self.made.name, self.made
-        shapes = {"points": (2,), "images": (1, 32, 32)}
+        shapes = {"images": (1, 32, 32), "pairs": (1, 32, 32), "domains": (1, 32, 32)}
         for kind in made.accepts:
             with contextlib.suppress(UsageError):
-                suited = made.suited(DataSpec(kind=kind, shape=shapes.get(kind, (1,)), count=1))
+                suited = made.suited(DataSpec(kind=kind, shape=shapes.get(kind, (2,)), count=1))
                 return build(made.Settings, suited, self.given, system=name, where=where)
         return build(made.Settings, self.given, system=name, where=where)
 
@@ -110,7 +111,7 @@ class Session:
         if spec.kind not in self.made.accepts:
             reason = f"{self.made.name} takes {' or '.join(self.made.accepts)}, and {opened.name} is {spec.kind}"
             raise error("E-SET-02", reason=reason, system=self.made.name)
-        square = spec.kind == "images" and spec.shape[1] == spec.shape[2]
+        square = spec.pictures and spec.shape[1] == spec.shape[2]
         self._size_chosen = square and not self.run.size
         chosen = {"system": self.made.name} | ({"size": spec.shape[1]} if square else {})
         self.run = self.run.model_copy(update=chosen)
@@ -121,7 +122,17 @@ class Session:
 
     def _read(self, data: Any, held_out: Any, tell: Watcher | None) -> DataSet:
         run, size = self.run, self.run.size or (self.origin.size if self.origin else 0)
-        read = partial(datasets.open, data, held_out=held_out or None, mirror=run.mirror, on_bad=run.on_bad, tell=tell)
+        kinds = self.made.accepts if run.system else ()
+        read = partial(
+            datasets.open,
+            data,
+            held_out=held_out or None,
+            mirror=run.mirror,
+            on_bad=run.on_bad,
+            tell=tell,
+            kind="pairs" if kinds == ("pairs",) else "domains" if kinds == ("domains",) else "",
+            derive=run.derive,
+        )
         try:
             return read(size=size)
         except DataError as caught:
@@ -182,7 +193,7 @@ class Session:
 
         if self._measure_batch:
             found, note = batch.paying(make, len(self.data), settings.view.pack)
-        elif "batch" in self.given or self.data.spec.kind != "images":
+        elif "batch" in self.given or not self.data.spec.pictures:
             return
         else:
             found, note = settings.batch, ""
@@ -245,7 +256,8 @@ class Session:
         now = self.engine.step, self.engine.rollbacks  # a step that is played again has other weights
         if self._model is None or self._model_of != now:
             self._model_of = now
-            self._model = model.Model(self.engine.system, self.engine.average, self.run, self.engine.step)
+            rows = None if self.data is None else self.data.held_out or self.data
+            self._model = model.Model(self.engine.system, self.engine.average, self.run, self.engine.step, rows)
         return self._model
 
     def moved(self) -> None:
@@ -257,13 +269,15 @@ class Session:
         assert self.data is not None
         assert self.engine is not None
         spec, engine = self.data.spec, self.engine
-        form = f" of {' x '.join(map(str, spec.shape[1:]))}" if spec.kind == "images" else ""
-        line = f"{self.made.name} on {spec.name}: {spec.count} {spec.kind}{form}, "
+        form = f" of {' x '.join(map(str, spec.shape[1:]))}" if spec.pictures else ""
+        form += f" in {len(spec.classes)} domains" if spec.kind == "domains" else ""
+        line = f"{self.made.name} on {spec.name}: {spec.count} {spec.noun}{form}, "
         of = f"{engine.steps} steps of {engine.system.settings.batch}"
         line += of if engine.players else "fitted before the first step: 0 steps"
         if (choice := self.choice) is None:
             return line
-        return f"{line}, because {choice.why}; {choice.but}: {again(system=choice.runner_up)}"
+        line = f"{line}, because {choice.why}"
+        return f"{line}; {choice.but}: {again(system=choice.runner_up)}" if choice.runner_up else line
 
     def probes(self) -> list[Probe]:
         """What is measured now and then during a training on these data."""
@@ -319,11 +333,13 @@ class Session:
         or two dimensions stands what D says of them.
         """
         assert self.data is not None
-        if self.data.spec.kind == "points":
+        if not self.data.spec.pictures:
             assert self.engine is not None
             self._scene = self._scene or Scene(self.data)
             return self._scene.picture(self.engine.system, self.model.draw(POINTS))
         assert self.engine is not None
+        if isinstance(self.model.still, Translator):
+            return translations.picture(self.model.still, self.data)
         if "label" in self.engine.system.conditions:
             classes = torch.tensor(self.data.spec.class_weights).nonzero()[:COLUMNS, 0]
             label = classes.repeat(ROWS)
@@ -362,6 +378,6 @@ class Session:
 def _pictures(parts: Sequence[DataSet]) -> list[int]:
     """How many there are of each class."""
     classes = len(parts[0].spec.classes)
-    labels = [part.columns["label"] for part in parts] if classes else []
+    labels = [part.columns["label"] for part in parts] if classes and parts[0].spec.kind == "images" else []
     counts = [torch.bincount(label, minlength=classes) for label in labels if isinstance(label, torch.Tensor)]
     return torch.stack(counts).sum(0).tolist() if counts else []

@@ -28,6 +28,9 @@ _BUILT_IN = {
     "infogan": "InfoGAN",
     "bigan": "BiGAN",
     "biggan": "BigGAN",
+    "pix2pix": "Pix2Pix",
+    "cyclegan": "CycleGAN",
+    "stargan": "StarGAN",
     "acgan": "ACGAN",
     "stylegan2": "StyleGAN2",
 }

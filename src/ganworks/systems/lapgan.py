@@ -26,7 +26,6 @@ pictures that are corrected to have the coarse one inside.
 Letters: B batch, Z latent, C channels, H, W height and width, K the coarsest level.
 """
 
-import contextlib
 import math
 from collections.abc import Iterator
 from functools import partial
@@ -204,7 +203,7 @@ class LAPGAN(Adversarial):
         for level, judge in enumerate(self.discriminator.levels):
             objective = self.coarser[level - 1] if level else self.objective
             assert isinstance(objective, Objective)
-            with _own_notes(round, level):
+            with round.apart(f"level {level}"):
                 yield level, objective, judge
 
     def generate(self, count: int, random: Streams, **given: Any) -> Batch:
@@ -217,17 +216,6 @@ class LAPGAN(Adversarial):
     def finer(self, level: int, coarse: Float[Tensor, "b c h w"], random: Streams) -> Float[Tensor, "b c h2 w2"]:
         """Pictures of a level from those of the level below, real or generated, in [-1, 1]."""
         return self.generator.finer(level, coarse, self.plane(level, random)).clamp(-1, 1)
-
-
-@contextlib.contextmanager
-def _own_notes(round: Round, level: int) -> Iterator[None]:
-    """While one level plays, the round's notes are its own: levels would share draws that are made for their sizes."""
-    notes = round.notes
-    round.notes = notes.setdefault(f"level {level}", {})
-    try:
-        yield
-    finally:
-        round.notes = notes
 
 
 def _summed(levels: list[Terms], player: str, round: Round) -> Terms:

@@ -21,7 +21,6 @@ Letters: B batch, Z latent, K classes.
 """
 
 import math
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -36,7 +35,7 @@ from ganworks.adversarial import Adversarial
 from ganworks.data.order import Order
 from ganworks.data.spec import DataSpec
 from ganworks.errors import error
-from ganworks.game import Draw, Round, Rows, Terms
+from ganworks.game import Draw, Further, Round, Rows, Terms
 from ganworks.networks import compact, mlp
 from ganworks.random import Streams, shared
 from ganworks.settings import AverageSettings, GameSettings, LatentSettings, ObjectiveSettings, PlayerSettings, Ramp
@@ -201,7 +200,7 @@ class SemiSupervised(Adversarial):
         """Batches in the usual order, each with as many labelled samples in an order of their own."""
         usual, orders = super().sampler(data), dict[int, Order]()
 
-        def draw(index: int, count: int, random: Streams) -> tuple[Tensor, Mapping[str, Tensor]]:
+        def draw(index: int, count: int, random: Streams) -> tuple[Tensor, Further]:
             if count not in orders:
                 orders[count] = Order(len(self.labelled_rows), count, random.seed)
             told = data.rows(self.labelled_rows.cpu()[orders[count].rows(index)])

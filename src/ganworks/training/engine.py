@@ -4,7 +4,7 @@ import contextlib
 import functools
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from ganworks.data.gallery import AHEAD
 from ganworks.data.spec import Batch
 from ganworks.errors import error
-from ganworks.game import Phase, Player, Round, Rows, System, Terms, Turn, owned
+from ganworks.game import Further, Phase, Player, Round, Rows, System, Terms, Turn, owned
 from ganworks.random import Streams, key
 from ganworks.settings import at
 from ganworks.training.average import Average
@@ -78,14 +78,14 @@ class Engine:
         if self._encode is None and not extra:
             return batch.to(self.device)
         x = {} if self._encode is None else {"x": self._encode(batch["x"])}
-        return Batch({**batch, **extra, **x}).to(self.device)
+        read = {name: values() if callable(values) else values for name, values in extra.items()}
+        ours = {name: values if self._rows is None else values[self._rows] for name, values in read.items()}
+        return Batch({**batch, **ours, **x}).to(self.device)
 
-    def _drawn(self, index: int) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """The rows of a batch, and what else the sampler draws for it: this process's part."""
+    def _drawn(self, index: int) -> tuple[Tensor, Further]:
+        """This process's rows of a batch, and what else the sampler draws for all of it."""
         indices, extra = self._draw(index, self._batch, self._data_streams.at(index))
-        if self._rows is None:
-            return indices, extra
-        return indices[self._rows], {name: values[self._rows] for name, values in extra.items()}
+        return (indices if self._rows is None else indices[self._rows]), extra
 
     def round(self) -> dict[str, Tensor]:
         """Play one round; returns the recorded terms, `player.term` → value, of each player's last update."""

@@ -77,6 +77,10 @@ def _judges(system: System, labelled: bool) -> Look:
         reason = f"this discriminator judges packs of {pack} samples, and has no features of a single one"
         raise error("E-SET-02", reason=reason, system=system.name)
     asked = inspect.signature(network.features).parameters
+    if "source" in asked:
+        raise error(
+            "E-SET-02", reason="this discriminator judges pairs, and has no features of one", system=system.name
+        )
     if "label" in asked and not labelled:
         reason = f"the discriminator of {system.name} judges samples with their labels, and there are none"
         raise error("E-SET-02", reason=reason, system=system.name)
@@ -177,7 +181,7 @@ def table(
     for part in parts:
         for rows in torch.split(torch.arange(len(part)), 4 * _AT_ONCE):
             batch = part.rows(rows)
-            found.append(of(system, batch["x"], side, batch.get("label")))
+            found.append(of(system, batch.made, side, batch.get("label")))
             labels += [batch["label"]] if "label" in batch else []
             if done is not None:
                 done(sum(map(len, found)), whole)
