@@ -44,9 +44,8 @@ HEADINGS = [
     "Results",
 ]  # fmt: skip
 PENALTIES = {"r1", "r2", "gradient_penalty", "dragan", "roth", "lecam", "consistency", "consistency_fake", "orthogonal"}
-INFORMATION = {"information", "information_continuous"}
-CLASSES = {"classification", "classification_fake"}
-TERMS = {"adversarial", "drift", "feature_matching", "supervised", "lr", *INFORMATION, *CLASSES, *PENALTIES}
+HEARD = {"information", "information_continuous", "classification", "classification_fake"}
+TERMS = {"adversarial", "drift", "feature_matching", "supervised", "lr", *HEARD, *PENALTIES}
 OF_GENERATORS = ("path_length", "cycle", "identity", "l1", "reconstruction")
 TERMS_OF = {"autoencoder": ("reconstruction", "kl"), "generator": OF_GENERATORS}
 
