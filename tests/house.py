@@ -107,7 +107,8 @@ def played(name: str, kind: str, cut: int | None = None, change=None, **settings
             playing = resumed(state, name, kind, **settings)
         playing.round()
         torch.rand(1)  # whoever draws between rounds must not matter
-        playing.system.eval() and sample(for_sampling(playing.system, playing.average, 0), 3, 0, **given(playing, 3))
+        playing.system.eval()
+        sample(for_sampling(playing.system, playing.average, 0), 3, 0, **given(playing, 3))
         playing.system.train()
     return playing.state()
 
