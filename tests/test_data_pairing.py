@@ -197,6 +197,15 @@ class TestEmoji:
         assert (row["target"][:, dark] < 0).float().mean() > 0.9  # lines stay lines, but for a few that are coloured
         assert not torch.allclose(row["source"].expand(3, -1, -1), row["target"])
 
+    def test_the_name_is_not_that_of_a_folder(self, tmp_path, monkeypatch):
+        """What is checked is what would be trained on: a folder of that name is ./emoji."""
+        _few(monkeypatch)
+        monkeypatch.chdir(tmp_path)
+        for number in range(3):
+            drawn(tmp_path / "emoji" / f"{number}.png", 80 * number)
+        assert (check("emoji").kind, data.open("emoji").spec.kind) == ("pairs", "pairs")
+        assert (check("./emoji").kind, data.open("./emoji").spec.kind) == ("images", "images")
+
     def test_skins_of_one_emoji_are_held_out_together(self, monkeypatch):
         _few(monkeypatch)
         from ganworks.data.emoji import _shown_thing

@@ -18,6 +18,7 @@ from ganworks import data as datasets
 from ganworks import model, scoring
 from ganworks.data import builtin, excerpt, pictures
 from ganworks.data.dataset import DataSet
+from ganworks.data.emoji import is_emoji
 from ganworks.data.gallery import OnBad
 from ganworks.data.spec import DataSpec
 from ganworks.errors import DataError, GanworksError, UsageError, error
@@ -113,7 +114,8 @@ def sides(source: str, against: str | None, *, on_bad: OnBad = "stop", tell: Tel
     if _is_model(Path(source)):
         return _of_model(source, against, on_bad, tell)
     if against is None:
-        if not (builtin.is_density(source) or builtin.is_digits(source) or os.path.lexists(source)):
+        known = builtin.is_density(source) or builtin.is_digits(source) or is_emoji(source)
+        if not (known or os.path.lexists(source)):
             raise _nothing_there(source)
         raise error("E-USE-01", verb="eval", reason="samples need data to be compared with: name them with --against")
     samples = _samples(source, on_bad, tell)

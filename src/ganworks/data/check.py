@@ -17,6 +17,7 @@ from torch import Tensor
 from ganworks.data import builtin, twins
 from ganworks.data.contact import Contact
 from ganworks.data.dataset import Content
+from ganworks.data.emoji import is_emoji
 from ganworks.data.files import ARCHIVES
 from ganworks.data.folders import Reading, chosen_size, kind_of
 from ganworks.data.gallery import TOLD, bad_files
@@ -101,7 +102,7 @@ def check(source: str, tell: Tell | None = None) -> Report:
     Raises: UsageError and DataError as `ganworks.data.open`, but for files that cannot be read only if all are.
     """
     path = Path(source).expanduser()
-    built_in = builtin.is_digits(source) or builtin.is_density(source)
+    built_in = builtin.is_digits(source) or builtin.is_density(source) or is_emoji(source)
     if source and not built_in and _holds_pictures(path):
         return _of_files(path, list_pictures(path, tell), tell)
     if builtin.is_density(source):
