@@ -11,7 +11,7 @@ from PIL import Image
 from ganworks import GAN
 from ganworks.cli.app import main
 from ganworks.errors import DataError, UsageError
-from ganworks.use import translate
+from ganworks.use import translate, translated
 
 SMALL = {"generator.width": 4, "discriminator.width": 4, "batch": 4}
 
@@ -165,7 +165,7 @@ def test_files_keep_names_forms_and_sizes(models, folder, tmp_path, capsys):
 
 
 def test_a_file_is_what_python_makes_of_it(models, folder, tmp_path):
-    translate.files(GAN.load(models / "pix2pix")._model.still, folder / "mixed" / "one.png", tmp_path / "out", seed=3)
+    translated.write(GAN.load(models / "pix2pix")._model.still, folder / "mixed" / "one.png", tmp_path / "out", seed=3)
     pixels = torch.from_numpy(np.array(Image.open(folder / "mixed" / "one.png"))).permute(2, 0, 1)[None]
     made = GAN.load(models / "pix2pix").translate(pixels / 127.5 - 1, seed=3)
     written = np.asarray(Image.open(tmp_path / "out" / "one.png")).transpose(2, 0, 1)
@@ -173,12 +173,12 @@ def test_a_file_is_what_python_makes_of_it(models, folder, tmp_path):
 
 
 def test_of_pairs_the_sources_are_translated_and_targets_shown(models, folder, tmp_path):
-    found = translate.files(GAN.load(models / "pix2pix")._model.still, folder / "pairs", tmp_path / "out")
+    found = translated.write(GAN.load(models / "pix2pix")._model.still, folder / "pairs", tmp_path / "out")
     assert found.pictures == 6
     assert sorted(path.name for path in (tmp_path / "out" / "source").iterdir()) == [f"{n}.png" for n in range(6)]
     assert not (tmp_path / "out" / "target").exists()
     three, two = np.asarray(Image.open(tmp_path / "out" / "sheet.png")), tmp_path / "flat"
-    translate.files(GAN.load(models / "pix2pix")._model.still, folder / "domains", two)
+    translated.write(GAN.load(models / "pix2pix")._model.still, folder / "domains", two)
     assert three.shape[1] > np.asarray(Image.open(two / "sheet.png")).shape[1]
 
 
@@ -238,7 +238,7 @@ def test_broken_pictures_can_be_skipped_and_are_named(models, tmp_path, monkeypa
 def test_pictures_are_written_under_names_of_their_own(models, tmp_path):
     for name in ("same.gif", "same.ppm", "sheet.png"):
         Image.new("RGB", (16, 16)).save(tmp_path / name)
-    found = translate.files(GAN.load(models / "pix2pix")._model.still, tmp_path, tmp_path / "out")
+    found = translated.write(GAN.load(models / "pix2pix")._model.still, tmp_path, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["same.png", "same.ppm.png", "sheet.png"]
     assert any("no sheet" in note for note in found.notes)
 
@@ -250,8 +250,9 @@ def test_an_archive_is_as_good_as_a_folder(models, tmp_path):
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         archive.write(tmp_path / "a.png", "below/a.png")
     with pytest.raises(DataError):
-        translate.files(GAN.load(models / "pix2pix")._model.still, tmp_path / "none.zip", tmp_path / "out")
+        translated.write(GAN.load(models / "pix2pix")._model.still, tmp_path / "none.zip", tmp_path / "out")
     assert (
-        translate.files(GAN.load(models / "pix2pix")._model.still, tmp_path / "all.zip", tmp_path / "out").pictures == 1
+        translated.write(GAN.load(models / "pix2pix")._model.still, tmp_path / "all.zip", tmp_path / "out").pictures
+        == 1
     )
     assert (tmp_path / "out" / "below" / "a.png").is_file()

@@ -90,9 +90,13 @@ class Adversarial(System):
         """G's samples from fresh latents and what else it is given; where they are shared, once in a round."""
 
         def make() -> Tensor:
-            return full(self.generator(latent(self.settings.latent, round.random), *given))
+            return full(self.generator(*self.latents(round.random), *given))
 
         return round.once("fake", make, uses=("generator",)) if self.shared_fakes else make()
+
+    def latents(self, random: Streams) -> tuple[Tensor, ...]:
+        """Fresh latents, the first that G is given; nothing where it makes samples of samples alone."""
+        return (latent(self.settings.latent, random),)
 
     def discriminator_loss(self, round: Round) -> Terms:
         """D's terms, with G held constant."""
@@ -109,7 +113,7 @@ class Adversarial(System):
 
     def generate(self, count: int, random: Streams, **given: Any) -> Batch:
         """Samples from fresh latents."""
-        return Batch({"x": self.generator(latent(self.settings.latent, random))})
+        return Batch({"x": self.generator(*self.latents(random))})
 
     def labels(self, random: Streams) -> Int64[Tensor, " b"]:
         """Labels with the shares of the classes, where the data have any."""
@@ -150,4 +154,4 @@ class ClassConditional(Adversarial):
     def generate(self, count: int, random: Streams, label: Int64[Tensor, " b"] | None = None, **given: Any) -> Batch:
         """Samples of the labels; where none are given they are drawn as the data has them."""
         label = self.labels(random) if label is None else label
-        return Batch({"x": self.generator(latent(self.settings.latent, random), label), "label": label})
+        return Batch({"x": self.generator(*self.latents(random), label), "label": label})

@@ -49,6 +49,8 @@ class Ramp(Settings):
         return self.start * (1 - share) + self.end * share
 
 
+DECAY = Ramp.model_validate({"from": 1.0, "to": 0.0, "over": [0.5, 1.0]})
+"""Held for half of the run, then evenly to 0."""
 FORMS = ("number", "ramp", "product")
 """What a schedule may be written as."""
 

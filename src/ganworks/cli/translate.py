@@ -48,7 +48,7 @@ def translate(
     check_out(out)
 
     from ganworks import model as models
-    from ganworks.use import translate as use
+    from ganworks.use import translated
 
     loaded = models.load(model)
     with Progress.for_output(output) as progress:
@@ -57,7 +57,7 @@ def translate(
             for watcher in progress.watchers:
                 watcher(record)
 
-        found = use.files(loaded.still, pictures, out, to, seed, on_bad=on_bad, tell=tell)
+        found = translated.write(loaded.still, pictures, out, to, seed, on_bad=on_bad, tell=tell)
     result: dict[str, Any] = {"out": out, "pictures": found.pictures, "to": to, "seed": seed, "notes": found.notes}
     result["bad"] = [{"file": name, "reason": reason} for name, reason in found.bad]
     said = [f"{found.pictures} {'picture' if found.pictures == 1 else 'pictures'} in {out}", *found.notes]

@@ -37,11 +37,11 @@ from ganworks.game import Draw, Further, Player, Round, Rows, System, Terms
 from ganworks.networks import mlp, translation
 from ganworks.objective import Objective, full
 from ganworks.random import Streams
-from ganworks.settings import Count, GameSettings, ObjectiveSettings, PlayerSettings, Ramp, ViewSettings, Weight
+from ganworks.schedules import DECAY
+from ganworks.settings import Count, GameSettings, ObjectiveSettings, PlayerSettings, ViewSettings, Weight
 
 _LARGE, _FULL = 128, 256
 """From these sides on the paper's networks are the default, with six blocks and with nine."""
-_DECAY = Ramp.model_validate({"from": 1.0, "to": 0.0, "over": [0.5, 1.0]})
 
 
 class CycleGANSettings(GameSettings):
@@ -53,8 +53,8 @@ class CycleGANSettings(GameSettings):
     blocks: Count = Field(9, description="residual blocks of a translator of pictures")
     objective: ObjectiveSettings = ObjectiveSettings(loss="least_squares")
     view: ViewSettings = ViewSettings(replay=50)
-    generator: PlayerSettings = PlayerSettings(lr=[2e-4, _DECAY], betas=(0.5, 0.999), width=64)
-    discriminator: PlayerSettings = PlayerSettings(lr=[2e-4, _DECAY], betas=(0.5, 0.999), width=64)
+    generator: PlayerSettings = PlayerSettings(lr=[2e-4, DECAY], betas=(0.5, 0.999), width=64)
+    discriminator: PlayerSettings = PlayerSettings(lr=[2e-4, DECAY], betas=(0.5, 0.999), width=64)
 
 
 class CycleGAN(System):
@@ -107,14 +107,14 @@ class CycleGAN(System):
         Points begin where they are, at a cycle without loss: the paper's weight keeps them there.
         """
         if len(data.shape) == 1:
-            player = {"width": 64, "lr": [1e-3, _DECAY]}
+            player = {"width": 64, "lr": [1e-3, DECAY]}
             return {"batch": 128, "cycle": 0.1, "identity": 0.0, "generator": player, "discriminator": player}
         side = max(data.shape[1:])
         if side >= _FULL:
             return {}
         if side >= _LARGE:
             return {"blocks": 6}
-        rate = [2e-3, _DECAY]
+        rate = [2e-3, DECAY]
         players = {"generator": {"width": 16, "lr": rate}, "discriminator": {"width": 24, "lr": rate}}
         return {"batch": 4, "blocks": 3, **players}
 

@@ -30,13 +30,12 @@ from ganworks.adversarial import Adversarial
 from ganworks.data.spec import Batch, DataSpec
 from ganworks.game import Round, Terms
 from ganworks.networks import translation
-from ganworks.objective import full
 from ganworks.random import Streams
-from ganworks.settings import GameSettings, PlayerSettings, Ramp, Share, Weight
+from ganworks.schedules import DECAY
+from ganworks.settings import GameSettings, PlayerSettings, Share, Weight
 
 _LARGE = 128
 """From this side on the paper's networks are the default."""
-_DECAY = Ramp.model_validate({"from": 1.0, "to": 0.0, "over": [0.5, 1.0]})
 
 
 class Pix2PixSettings(GameSettings):
@@ -47,8 +46,8 @@ class Pix2PixSettings(GameSettings):
     l1: Weight = Field(100.0, description="λ, the weight of E |x - G(s)| in G's loss")
     dropout: Share = Field(0.5, description="share of G's numbers, in three layers, that is left out: its noise")
     whole: bool = Field(False, description="G's last layer sees the source too, at its full size")
-    generator: PlayerSettings = PlayerSettings(lr=[2e-4, _DECAY], betas=(0.5, 0.999), width=64)
-    discriminator: PlayerSettings = PlayerSettings(lr=[2e-4, _DECAY], betas=(0.5, 0.999), width=64)
+    generator: PlayerSettings = PlayerSettings(lr=[2e-4, DECAY], betas=(0.5, 0.999), width=64)
+    discriminator: PlayerSettings = PlayerSettings(lr=[2e-4, DECAY], betas=(0.5, 0.999), width=64)
 
 
 class Pix2Pix(Adversarial):
@@ -78,7 +77,7 @@ class Pix2Pix(Adversarial):
         """Small networks for CPU minutes below 128 px; docs/systems/pix2pix.md has the measurements."""
         if max(data.shape[1:]) >= _LARGE:
             return {}
-        player = {"width": 24, "lr": [1e-3, _DECAY]}
+        player = {"width": 24, "lr": [1e-3, DECAY]}
         return {"batch": 8, "whole": True, "generator": player, "discriminator": player}
 
     def row(self) -> dict[str, Tensor]:
@@ -94,13 +93,9 @@ class Pix2Pix(Adversarial):
         source = round.real["source"]
         return {"x": self.drawn(round, source), "source": source}
 
-    def drawn(self, round: Round, *given: Tensor) -> Tensor:
-        """Translations of sources. Players who move at once share a batch, and so these too."""
-
-        def make() -> Tensor:
-            return full(self.generator(*given))
-
-        return round.once("fake", make, uses=("generator",)) if self.shared_fakes else make()
+    def latents(self, random: Streams) -> tuple[Tensor, ...]:
+        """None: G's noise is its dropout."""
+        return ()
 
     def generator_loss(self, round: Round) -> Terms:
         """G's terms, and how far its pictures are from the targets."""

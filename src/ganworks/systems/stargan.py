@@ -38,11 +38,11 @@ from ganworks.game import Draw, Further, Round, Rows, Terms
 from ganworks.networks import translation
 from ganworks.objective import full
 from ganworks.random import Streams
-from ganworks.settings import Count, GameSettings, ObjectiveSettings, PlayerSettings, Ramp, TurnSettings, Weight
+from ganworks.schedules import DECAY
+from ganworks.settings import Count, GameSettings, ObjectiveSettings, PlayerSettings, TurnSettings, Weight
 
 _LARGE, _MEDIUM = 128, 64
 """From these sides on the paper's networks are the default, and G halves a picture twice."""
-_DECAY = Ramp.model_validate({"from": 1.0, "to": 0.0, "over": [0.5, 1.0]})
 
 
 class StarGANSettings(GameSettings):
@@ -56,8 +56,8 @@ class StarGANSettings(GameSettings):
     masked: bool = Field(False, description="G also says where a picture is to change; elsewhere it is kept")
     objective: ObjectiveSettings = ObjectiveSettings(loss="wasserstein", gradient_penalty=10.0)
     turns: TurnSettings = TurnSettings(discriminator=5)
-    generator: PlayerSettings = PlayerSettings(lr=[1e-4, _DECAY], betas=(0.5, 0.999), width=64)
-    discriminator: PlayerSettings = PlayerSettings(lr=[1e-4, _DECAY], betas=(0.5, 0.999), width=64)
+    generator: PlayerSettings = PlayerSettings(lr=[1e-4, DECAY], betas=(0.5, 0.999), width=64)
+    discriminator: PlayerSettings = PlayerSettings(lr=[1e-4, DECAY], betas=(0.5, 0.999), width=64)
 
 
 class Translator(nn.Module):
@@ -145,7 +145,7 @@ class StarGAN(Adversarial):
         """Small networks for CPU minutes below 128 px; docs/systems/stargan.md has the measurements."""
         if max(data.shape[1:]) >= _LARGE:
             return {}
-        rate = [1e-3, _DECAY]
+        rate = [1e-3, DECAY]
         return {
             "blocks": 2,
             "halvings": 1 if max(data.shape[1:]) < _MEDIUM else 2,
@@ -169,13 +169,9 @@ class StarGAN(Adversarial):
         """Translations of the real batch."""
         return {"x": self.drawn(round, round.real["x"], round.real["to"])}
 
-    def drawn(self, round: Round, *given: Tensor) -> Tensor:
-        """What G makes. Players who move at once share a batch, and so these too."""
-
-        def make() -> Tensor:
-            return full(self.generator(*given))
-
-        return round.once("fake", make, uses=("generator",)) if self.shared_fakes else make()
+    def latents(self, random: Streams) -> tuple[Tensor, ...]:
+        """None: G has no noise."""
+        return ()
 
     def discriminator_loss(self, round: Round) -> Terms:
         """D's terms, and how well it names real samples' domains."""
