@@ -5,11 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ganworks import GAN
 from ganworks.cli.app import main
+from ganworks.evaluation import data_for
+from ganworks.model import load
 from ganworks.session import Order, resume, train
+from ganworks.training.average import CHUNK
 
 SMALL = {"generator.width": 4, "discriminator.width": 4, "batch": 4, "checkpoint.every": 2, "sample.every": 3}
 
@@ -55,6 +59,18 @@ def test_pictures_alone_become_pairs_where_sources_can_be_made(pictures, tmp_pat
     assert GAN.load("r").spec.derived == "edges"
     assert main(["eval", "r", "--json"]) == 0
     assert main(["resume", "r", "--steps", "3", "--json"]) == 0
+
+
+@each
+def test_samples_in_parts_are_those_of_one_draw(pictures, tmp_path, monkeypatch, system):
+    train(order(pictures, system, tmp_path / "run"))
+    model = load(tmp_path / "run")
+    model.rows = data_for(model.system.data, str(pictures / DATA[system]))
+    monkeypatch.setattr("ganworks.model.part_of", lambda shape: CHUNK)
+    count = 2 * CHUNK + 5
+    parts = list(model.parts(count, seed=3))
+    assert [len(part) for part in parts] == [CHUNK, CHUNK, 5]
+    assert torch.equal(torch.cat(parts), model.draw(count, 3)["x"])
 
 
 @each

@@ -4,11 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from house import data, engine
+from torch import nn
 
 from ganworks import GAN
 from ganworks.data.dataset import Content, build
+from ganworks.errors import UsageError
 from ganworks.networks import translation
 from ganworks.random import Streams
+from ganworks.systems.pix2pix import Pix2Pix
 
 
 def batch(system, count=4):
@@ -76,6 +79,38 @@ def test_the_bottleneck_keeps_what_it_knows():
     assert code[0].shape[2:] == (1, 1)
     assert not torch.allclose(code[0], code[1], atol=1e-6)
     assert code[0].abs().max() > 0
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_masked_network_keeps_of_the_source_what_it_does_not_make(channels):
+    net = translation.UNet(channels, 3, 8, 16, 0.0, masked=True, resized=True)
+    x = torch.randn(2, channels, 17, 22, generator=torch.Generator().manual_seed(0))
+    nn.init.zeros_(net.share.weight)
+    net.share.bias.data.fill_(-50.0)
+    assert torch.equal(net(x), x.expand(-1, 3, -1, -1))
+    net.share.bias.data.fill_(50.0)
+    made = torch.tanh(net.last(net.features(translation.padded(x, net.step))))
+    assert torch.allclose(net(x), made[:, :, :17, :22], atol=1e-6)
+
+
+def test_repeated_pixels_leave_flat_what_is_flat():
+    """A transposed convolution gives neighbours different weights: where all is flat it makes a pattern."""
+    flat = torch.ones(1, 8, 8, 8)
+
+    def spread(**how) -> float:
+        made = translation.UNet(1, 3, 4, 4, 0.0, **how).up[0][1](flat)
+        return made[:, :, 2:-2, 2:-2].std((2, 3)).max().item()
+
+    assert spread(resized=True) < 1e-6
+    assert spread() > 1e-3
+
+
+def test_what_is_kept_needs_a_source_of_as_many_channels():
+    x = torch.zeros(8, 2, 16, 16)
+    pairs = build(Content("pairs", "pairs", {"source": x, "target": x[:, :1].expand(-1, 3, -1, -1)}))
+    with pytest.raises(UsageError, match="masked keeps parts"):
+        GAN("pix2pix", masked=True).start(pairs, steps=1)
+    assert not Pix2Pix.suited(pairs.spec)["masked"]
 
 
 def test_the_paper_s_sizes_at_256_px():

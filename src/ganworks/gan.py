@@ -1,6 +1,7 @@
 """The facade: a GAN as an object. Trainings as orders stand in `session`, and are offered here too."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -248,10 +249,10 @@ class GAN:
         """
         given = (self._session.data or self._model.run.data) if data is None else data
         opened = given if isinstance(given, DataSet) else evaluation.data_for(self.spec, given)
-        self._model.rows = opened.held_out or opened
-        count = samples or min(scoring.usual_samples(opened.spec, quick=False), self._model.most)
+        scored = replace(self._model, rows=opened.held_out or opened)
+        count = samples or min(scoring.usual_samples(opened.spec, quick=False), scored.most)
         same = opened.spec.fingerprint == self.spec.fingerprint
-        parts, known = self._model.parts, self._model.likelihood
+        parts, known = scored.parts, scored.likelihood
         return scoring.evaluate(parts, opened, count, trained_on=same, metrics=metrics, space=space, likelihood=known)
 
     def save(self, folder: str | Path) -> Path:

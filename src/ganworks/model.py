@@ -117,11 +117,13 @@ class Model:
         size = max(CHUNK, part_of(self.system.data.shape) // CHUNK * CHUNK)
         for start in range(0, count, size):
             upto = min(count, start + size)
-            drawn = sample(self.still, upto, seed, lambda rows: None, start, **self._sources(upto))
+            drawn = sample(self.still, upto, seed, lambda rows: None, start, **self._sources(upto, start))
             yield self.system.data.decode(drawn["x"])
 
-    def _sources(self, count: int) -> dict[str, Tensor]:
-        """What a translator makes samples of: the first rows, again where there are fewer. Nothing for other systems.
+    def _sources(self, count: int, start: int = 0) -> dict[str, Tensor]:
+        """What a translator makes samples `start` to `count` of: its rows, again and again where there are fewer.
+
+        Nothing for other systems.
 
         Raises: UsageError where a translator has no rows.
         """
@@ -132,7 +134,7 @@ class Model:
                 f"{self.system.name} makes samples of others: give it some, with gan.translate or ganworks translate"
             )
             raise error("E-SET-02", reason=reason, system=self.system.name)
-        return self.system.given(self.rows.rows(torch.arange(count) % len(self.rows)))
+        return self.system.given(self.rows.rows(torch.arange(start, count) % len(self.rows)))
 
     def classify(self, x: Tensor) -> Tensor:
         """Logits (N, K) of samples in the data's units, by the averaged weights.

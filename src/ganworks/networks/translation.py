@@ -56,6 +56,13 @@ def norm(channels: int) -> nn.Module:
     return nn.InstanceNorm2d(channels, affine=True)
 
 
+def _doubled(inner: int, outer: int, *, resized: bool) -> nn.Module:
+    """A layer that doubles a picture."""
+    if resized:
+        return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(inner, outer, 3, 1, 1))
+    return nn.ConvTranspose2d(inner, outer, 4, 2, 1)
+
+
 class _Down(nn.Sequential):
     def __init__(self, inner: int, outer: int, *, first: bool, normal: bool) -> None:
         parts: list[nn.Module] = [] if first else [nn.LeakyReLU(0.2)]
@@ -64,8 +71,8 @@ class _Down(nn.Sequential):
 
 
 class _Up(nn.Sequential):
-    def __init__(self, inner: int, outer: int, dropout: float) -> None:
-        super().__init__(nn.ReLU(), nn.ConvTranspose2d(inner, outer, 4, 2, 1), norm(outer), Noise(dropout))
+    def __init__(self, inner: int, outer: int, dropout: float, *, resized: bool) -> None:
+        super().__init__(nn.ReLU(), _doubled(inner, outer, resized=resized), norm(outer), Noise(dropout))
 
 
 class UNet(nn.Module):
@@ -77,11 +84,26 @@ class UNet(nn.Module):
         side: Of the pictures that are learnt, the shorter one: it is halved to one pixel, eight times at most. There is
             no norm at the bottom, where it would leave nothing.
         dropout: Of the first three levels on the way up.
-        whole: The source stands beside the last level at its full size, where the paper's network sees halves of it at
-            best: in small pictures a line is one pixel wide.
+        masked: The paper's network sees halves of the source at best, and in small pictures a line is one pixel wide.
+            Here the source stands beside the last level at its full size, and says for each pixel which share of it is
+            made: the rest is what came in. So lines stay, and what is made may be flat across them. Needs sources of
+            one channel, or of as many as are made.
+        resized: A picture is doubled by repeating pixels, and convolved then. A transposed convolution gives neighbours
+            different weights, and what should be flat comes out grained (Odena et al. 2016, Deconvolution and
+            Checkerboard Artifacts, doi:10.23915/distill.00003).
     """
 
-    def __init__(self, inner: int, outer: int, width: int, side: int, dropout: float, *, whole: bool = False) -> None:
+    def __init__(
+        self,
+        inner: int,
+        outer: int,
+        width: int,
+        side: int,
+        dropout: float,
+        *,
+        masked: bool = False,
+        resized: bool = False,
+    ) -> None:
         super().__init__()
         levels = max(2, min(_LEVELS, int(math.log2(side))))
         widths = [width * 2 ** min(level, 3) for level in range(levels)]
@@ -96,18 +118,22 @@ class UNet(nn.Module):
                 widths[level] * (1 if level == levels - 1 else 2),
                 widths[level - 1],
                 dropout if levels - 1 - level < 3 else 0.0,
+                resized=resized,
             )
             for level in reversed(range(1, levels))
         )
-        self.whole = nn.ConvTranspose2d(2 * widths[0], width, 4, 2, 1) if whole else None
-        self.last = (
-            nn.Conv2d(width + inner, outer, 3, 1, 1) if whole else nn.ConvTranspose2d(2 * widths[0], outer, 4, 2, 1)
-        )
+        if masked:
+            self.whole = nn.Conv2d(2 * widths[0] + inner, width, 3, 1, 1)
+            self.share = nn.Conv2d(width + inner, 1, 3, 1, 1)
+            self.last: nn.Module = nn.Conv2d(width, outer, 3, 1, 1)
+        else:
+            self.last = _doubled(2 * widths[0], outer, resized=resized)
+        self.masked = masked
         weights(self)
 
     def features(self, x: Pictures) -> Made:
         """What the last layer makes a picture of."""
-        seen, source = [], x
+        source, seen = x, []
         for layer in self.down:
             x = layer(x)
             seen.append(x)
@@ -115,11 +141,18 @@ class UNet(nn.Module):
         for layer in self.up:
             x = torch.cat([layer(x), seen.pop()], 1)
         x = F.relu(x)
-        return x if self.whole is None else torch.cat([F.relu(self.whole(x)), source], 1)
+        if self.masked:
+            x = F.relu(self.whole(torch.cat([F.interpolate(x, scale_factor=2.0), source], 1)))
+        return x
 
     def forward(self, x: Pictures) -> Made:
         h, w = x.shape[2:]
-        return torch.tanh(self.last(self.features(padded(x, self.step))))[:, :, :h, :w]
+        x = padded(x, self.step)
+        features = self.features(x)
+        made = torch.tanh(self.last(features))
+        if self.masked:
+            made = torch.lerp(x, made, torch.sigmoid(self.share(torch.cat([features, x], 1))))
+        return made[:, :, :h, :w]
 
 
 class _Residual(nn.Module):

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from ganworks.adversarial import Adversarial
 from ganworks.data.spec import Batch, DataSpec
+from ganworks.errors import error
 from ganworks.game import Round, Terms
 from ganworks.networks import translation
 from ganworks.random import Streams
@@ -45,7 +46,8 @@ class Pix2PixSettings(GameSettings):
     adversarial: Weight = Field(1.0, description="weight of the game in G's loss; 0: the L1 term alone")
     l1: Weight = Field(100.0, description="λ, the weight of E |x - G(s)| in G's loss")
     dropout: Share = Field(0.5, description="share of G's numbers, in three layers, that is left out: its noise")
-    whole: bool = Field(False, description="G's last layer sees the source too, at its full size")
+    masked: bool = Field(False, description="G also says where a picture is to change; elsewhere it is kept")
+    resized: bool = Field(False, description="G doubles a picture by repeating pixels, not by transposed convolutions")
     generator: PlayerSettings = PlayerSettings(lr=[2e-4, DECAY], betas=(0.5, 0.999), width=64)
     discriminator: PlayerSettings = PlayerSettings(lr=[2e-4, DECAY], betas=(0.5, 0.999), width=64)
 
@@ -64,11 +66,18 @@ class Pix2Pix(Adversarial):
     def __init__(self, settings: Pix2PixSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
         (inner, *sides), outer = data.source, data.shape[0]
+        if settings.masked and inner not in (1, outer):
+            reason = f"masked keeps parts of a source, and one of {inner} channels has none of a picture of {outer}"
+            raise error("E-SET-02", reason=reason, system=self.name)
         side, pack = min(sides), settings.view.pack
         # In turns each update has a batch of its own, and translations of its own sources.
         self.shared_fakes = settings.turns.simultaneous
         self.set_up(
-            translation.UNet(inner, outer, settings.generator.width, side, settings.dropout, whole=settings.whole),
+            translation.UNet(
+                *(inner, outer, settings.generator.width, side, settings.dropout),
+                masked=settings.masked,
+                resized=settings.resized,
+            ),
             translation.Patches(pack * (inner + outer), settings.discriminator.width, translation.patch_layers(side)),
         )
 
@@ -78,7 +87,8 @@ class Pix2Pix(Adversarial):
         if max(data.shape[1:]) >= _LARGE:
             return {}
         player = {"width": 24, "lr": [1e-3, DECAY]}
-        return {"batch": 8, "whole": True, "generator": player, "discriminator": player}
+        masked = (data.source or data.shape)[0] in (1, data.shape[0])
+        return {"batch": 8, "masked": masked, "resized": True, "generator": player, "discriminator": player}
 
     def row(self) -> dict[str, Tensor]:
         """One row of D's inputs: a picture and its source."""

@@ -128,11 +128,12 @@ def sample(
         system: As `for_sampling` returns it.
         done: Called after each chunk with the rows that are there.
         start: Leave out so many of them at the beginning, a multiple of `CHUNK`.
-        given: Conditions, one row a sample, such as `label` (count,).
+        given: Conditions, one row for each sample that is not left out, such as `label` (count,).
     """
     chunks = []
     for chunk in range(start // CHUNK, -(-count // CHUNK)):
-        rows = {name: _padded(values[chunk * CHUNK : (chunk + 1) * CHUNK]) for name, values in given.items()}
+        at = chunk * CHUNK - start
+        rows = {name: _padded(values[at : at + CHUNK]) for name, values in given.items()}
         chunks.append(_generate(system, Streams((seed, "sample"), CHUNK).at(chunk), **rows))
         done(min(count, (chunk + 1) * CHUNK))
     return {name: torch.cat([chunk[name] for chunk in chunks])[: count - start] for name in chunks[0]} if chunks else {}
