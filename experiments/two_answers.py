@@ -3,7 +3,7 @@
 The data are made: a source is the outline of a rectangle or an ellipse at 32 px, its target the same shape, filled dark
 (-0.6) or light (0.6) by a fair coin that the source does not show. Every grey between the two is a median, and has the
 same mean absolute error: L1 alone has no reason to prefer the ends.
-Ours: the defaults, 1,000 rounds, three seeds, one core; the same with `adversarial=0`; 2,000 pairs, 500 held out.
+Ours: the defaults, 2,000 rounds, three seeds, one core; the same with `adversarial=0`; 2,000 pairs, 500 held out.
 A picture is an answer where the inside of its shape is within 0.15 (RMS) of -0.6 or of 0.6.
 Bars, each on the worst seed: at least 90 % of the pictures are answers; and at most half of those of L1 alone.
 Beside them: which share is light, over sources and over the noise of one source; and where L1 alone lands.
@@ -32,7 +32,7 @@ SOURCES = (
     *(f"src/ganworks/{name}.py" for name in ("systems/pix2pix", "networks/translation", "use/translate")),
     *(f"experiments/{name}.py" for name in ("two_answers", "translations", "protocol")),
 )
-ROUNDS = 1_000
+ROUNDS = 2_000
 PAIRS, HELD = 2_000, 500
 SIDE, ANSWER, NEAR = 32, 0.6, 0.15
 DRAWS = 16

@@ -1,7 +1,7 @@
 """Claim: `cyclegan` learns to colour line drawings of emoji, and to draw lines of coloured ones, from unpaired heaps.
 
 Ours: the training emoji in two heaps, one half as line drawings and the other half, of other emoji, in colour, at 32
-px; the defaults, ROUNDS rounds, one core. Translated are the held-out emoji, both ways; their truth is known, and
+px; the defaults, 5,000 rounds, one core. Translated are the held-out emoji, both ways; their truth is known, and
 looked at only here.
 Kernel distance: in the space effnet-lite0, to the held-out pictures of the domain that was asked for.
 Bars: kernel distance at most 0.5 of the untranslated input's, both ways; and there and back again is at most 1.5 times

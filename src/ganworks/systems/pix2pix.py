@@ -88,7 +88,8 @@ class Pix2Pix(Adversarial):
             return {}
         player = {"width": 24, "lr": [1e-3, DECAY]}
         masked = (data.source or data.shape)[0] in (1, data.shape[0])
-        return {"batch": 8, "masked": masked, "resized": True, "generator": player, "discriminator": player}
+        network = {"masked": masked, "resized": True, "dropout": 0.2, "generator": player, "discriminator": player}
+        return {"batch": 8, "l1": 30.0, **network}
 
     def row(self) -> dict[str, Tensor]:
         """One row of D's inputs: a picture and its source."""
