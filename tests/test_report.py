@@ -87,6 +87,16 @@ def test_the_page_has_its_parts_in_their_order(tmp_path: Path) -> None:
     assert page.of("code")[-1].endswith(" --steps 400")
 
 
+@pytest.mark.parametrize(("kind", "verb"), [("images", "sample"), ("pairs", "translate"), ("domains", "translate")])
+def test_a_translator_is_given_pictures(kind: str, verb: str, tmp_path: Path) -> None:
+    """`ganworks sample` draws from latents, of which it has none."""
+    run = a_run(tmp_path / "run")
+    (run / "data.json").write_text(json.dumps({"kind": kind}))
+    page = written(run)
+    assert page.of("code")[-2].startswith(f"ganworks {verb} ")
+    assert ("same latents" in page.text) == (verb == "sample")
+
+
 def test_nothing_is_fetched_and_nothing_runs(tmp_path: Path) -> None:
     page = written(a_run(tmp_path / "run"))
     (policy,) = (each["content"] for each in page.all("meta") if each.get("http-equiv") == "Content-Security-Policy")

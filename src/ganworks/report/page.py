@@ -163,7 +163,8 @@ def _samples(run: Path) -> Iterator[Markup]:
     if not figures:
         yield element("p", "No grid was drawn yet." if not chosen else "None of the grids can be read.")
         return
-    yield _soft("The same latents at each step, so a place shows how one sample came about.")
+    same = "rows, each beside what is made of it" if _translates(run) else "latents"
+    yield _soft(f"The same {same} at each step, so a place shows how one sample came about.")
     yield element("div", *figures, class_="grids")
     if unread := [f"{step:,}" for step, _ in chosen if step not in dict(shown)]:
         yield _soft(f"Cannot be read: the grid of step {', '.join(unread)}.")
@@ -238,10 +239,16 @@ def _environment(told: Mapping[str, Any]) -> Iterator[Markup]:
 def _next(run: history.Run) -> list[str]:
     typed = in_a_shell(run.path)
     best = run.path / "best" if (run.path / "best").is_dir() else run.path
-    sample = f"ganworks sample {in_a_shell(best)} -n 64 --out {in_a_shell(Path(f'samples-{run.name}'))}"
+    verb = f"translate {in_a_shell(best)} PICTURES" if _translates(run.path) else f"sample {in_a_shell(best)} -n 64"
+    sample = f"ganworks {verb} --out {in_a_shell(Path(f'samples-{run.name}'))}"
     if run.state == "broken":
         return ["ganworks runs"]
     if run.pid is not None:
         return [sample, f"echo stop > {typed}/request"]
     resume = f"ganworks resume {typed}" + (f" --steps {2 * run.steps}" if run.state == "finished" else "")
     return [sample, resume] if run.state == "finished" else [resume, sample]
+
+
+def _translates(run: Path) -> bool:
+    """Whether the run's samples are made of others."""
+    return history.described(run / "data.json").get("kind") in ("pairs", "domains")
