@@ -38,7 +38,7 @@ def padded(x: Pictures, step: int) -> Made:
 
 
 class Noise(nn.Module):
-    """Dropout that is always on: pix2pix has no other noise, neither in training nor after it (section 3.2.1)."""
+    """Dropout that is always on: pix2pix has no other noise, neither in training nor after it (section 3.1)."""
 
     def __init__(self, p: float) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ D judges pairs (s, x) of a source and a picture, patch by patch; G makes x of s 
     L_G = E sp(-f(s, G(s))) + λ E |x - G(s)|,  λ = 100       equations 1 to 4, non-saturating
 
 |·| is a mean over pixels and channels of numbers in [-1, 1]. With the L1 term alone G gives the median of all answers
-that fit, a blur where they differ; D makes it choose one. What chooses is dropout, G's only noise (section 3.2.1), so
+that fit, a blur where they differ; D makes it choose one. What chooses is dropout, G's only noise (section 3.1), so
 it is on when a picture is translated too.
 
 - networks/translation.py: U-Net and PatchGAN; Adam 2e-4 with β = (0.5, 0.999), one pair a batch, G and D in turn;
@@ -14,7 +14,8 @@ it is on when a picture is translated too.
 
 Departures: instance norms for batch norms, which are the same with one picture a batch; the learning rate falls to 0
 over the second half, as in the authors' later code; no jitter (`mirror`, `view.shift` are there). Pictures smaller than
-256 px have smaller patches in the same share; `suited` has small networks for CPU minutes below 128 px.
+256 px have smaller patches in the same share. Below 128 px `suited` has small networks for CPU minutes, which keep of
+the source what they do not make, a rate that stays, and a longer average.
 
 Letters: B batch, C channels, H, W height and width.
 """
