@@ -1,5 +1,4 @@
-"""Claim: `pix2pix` colours line drawings of emoji as if they had been drawn so, where L1 alone gives the mean of
-colours.
+"""Claim: `pix2pix` colours drawings of emoji as if they had been drawn so, where L1 alone mixes the colours.
 
 Ours: the 4,045 training pairs of `emoji`, line to colour, at 64 px; the defaults, 4,000 rounds of 8 pairs, one core.
 Against it: the same network, rates and rounds with the L1 term alone (`adversarial=0`); that, with Gaussian noise of
