@@ -183,6 +183,11 @@ def test_the_command_says_it(
     assert "do:  ganworks train ring --system gan --steps 3 --batch 32" in capsys.readouterr().err
 
 
+def test_a_kernel_that_is_not_there_is_no_lack_of_memory() -> None:
+    assert machine.ran_out(RuntimeError("could not create a primitive"))
+    assert not machine.ran_out(RuntimeError("could not create a primitive descriptor for a convolution"))
+
+
 @pytest.mark.parametrize("caught", [MemoryError(), RuntimeError(TORCH), RuntimeError("std::bad_alloc")])
 def test_what_running_out_looks_like(caught: Exception) -> None:
     assert machine.ran_out(caught)

@@ -67,11 +67,14 @@ def peak() -> int:
 
 _SHORT = ("can't allocate", "not enough memory", "out of memory", "bad_alloc", "bad allocation")
 """How torch says that memory has run out, in errors that are no MemoryError."""
+_NO_ROOM = "could not create a primitive"
+"""All that oneDNN says where a kernel found no room for itself. Where there is no such kernel it says more."""
 
 
 def ran_out(caught: BaseException) -> bool:
     """Whether something failed because there was not enough memory."""
-    return isinstance(caught, MemoryError) or any(words in str(caught) for words in _SHORT)
+    said = str(caught)
+    return isinstance(caught, MemoryError) or said == _NO_ROOM or any(words in said for words in _SHORT)
 
 
 def device(name: str) -> str:

@@ -121,9 +121,7 @@ class Model:
             yield self.system.data.decode(drawn["x"])
 
     def _sources(self, count: int, start: int = 0) -> dict[str, Tensor]:
-        """What a translator makes samples `start` to `count` of: its rows, again and again where there are fewer.
-
-        Nothing for other systems.
+        """What a translator makes samples `start` to `count` of, its rows in turn; nothing for other systems.
 
         Raises: UsageError where a translator has no rows.
         """

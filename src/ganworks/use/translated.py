@@ -154,13 +154,13 @@ def _chosen(system: System, source: Path, to: int | None, found: Written, tell: 
 
 def _distinct(named: Sequence[tuple[str, Place, Place | None]]) -> list[_Picture]:
     """The pictures under the names that they are written by; where two would be one, the ending stays before .png."""
-    taken: set[str] = set()
+    used: set[str] = set()
     found = []
     for name, place, target in named:
         written = _output_name(name)
-        if written.lower() in taken:
+        if written.lower() in used:
             written = f"{name}.png"
-        taken.add(written.lower())
+        used.add(written.lower())
         found.append(_Picture(written, place, target))
     return found
 
