@@ -82,15 +82,35 @@ def test_the_bottleneck_keeps_what_it_knows():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_masked_network_keeps_of_the_source_what_it_does_not_make(channels):
-    net = translation.UNet(channels, 3, 8, 16, 0.0, masked=True, resized=True)
-    x = torch.randn(2, channels, 17, 22, generator=torch.Generator().manual_seed(0))
-    nn.init.zeros_(net.share.weight)
-    net.share.bias.data.fill_(-50.0)
-    assert torch.equal(net(x), x.expand(-1, 3, -1, -1))
-    net.share.bias.data.fill_(50.0)
-    made = torch.tanh(net.last(net.features(translation.padded(x, net.step))))
-    assert torch.allclose(net(x), made[:, :, :17, :22], atol=1e-6)
+def test_paint_lies_under_a_source_as_under_ink(channels):
+    net = translation.UNet(channels, 3, 8, 16, 0.0, inked=True, resized=True)
+    x = torch.rand(2, channels, 17, 22, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+    def told(ink: float, even: float) -> torch.Tensor:
+        for layer, share in ((net.ink, ink), (net.even, even)):
+            nn.init.zeros_(layer.weight)
+            nn.init.constant_(layer.bias, share)
+        return net(x)
+
+    paint = torch.tanh(net.last(net.features(translation.padded(x, net.step))))[:, :, :17, :22]
+    assert torch.allclose(told(-50.0, -50.0), paint, atol=1e-6)
+    assert torch.allclose((told(50.0, -50.0) + 1) / 2, (x + 1) / 2 * (paint + 1) / 2, atol=1e-6)
+    assert not torch.allclose(told(-50.0, 50.0), paint, atol=1e-3)
+
+
+def test_evening_out_goes_as_far_as_the_lines():
+    """Plain averaging leaks across a line of one pixel, and a few small averages leave a wide area as it was."""
+    random = torch.Generator().manual_seed(0)
+    light = torch.ones(1, 1, 64, 64)
+    light[..., 20] = 0.0
+    x = torch.where(torch.arange(64) < 20, -0.5, 0.5) + 0.2 * torch.randn(1, 3, 64, 64, generator=random)
+    even = translation.evened(x, light, 3)
+    for area in (slice(0, 20), slice(21, 64)):
+        assert even[..., area].std() < 0.1 * x[..., area].std()
+        assert even[..., area].mean() == pytest.approx(x[..., area].mean().item(), abs=0.02)
+    level = torch.full((1, 3, 64, 64), 0.3)
+    assert torch.allclose(translation.evened(level, torch.rand(1, 1, 64, 64, generator=random), 3), level, atol=1e-5)
+    assert torch.allclose(translation.evened(level, torch.zeros(1, 1, 64, 64), 3), level, atol=1e-5)
 
 
 def test_repeated_pixels_leave_flat_what_is_flat():
@@ -105,12 +125,12 @@ def test_repeated_pixels_leave_flat_what_is_flat():
     assert spread() > 1e-3
 
 
-def test_what_is_kept_needs_a_source_of_as_many_channels():
+def test_ink_needs_a_source_of_as_many_channels():
     x = torch.zeros(8, 2, 16, 16)
     pairs = build(Content("pairs", "pairs", {"source": x, "target": x[:, :1].expand(-1, 3, -1, -1)}))
-    with pytest.raises(UsageError, match="masked keeps parts"):
-        GAN("pix2pix", masked=True).start(pairs, steps=1)
-    assert not Pix2Pix.suited(pairs.spec)["masked"]
+    with pytest.raises(UsageError, match="inked lays"):
+        GAN("pix2pix", inked=True).start(pairs, steps=1)
+    assert not Pix2Pix.suited(pairs.spec)["inked"]
 
 
 def test_the_paper_s_sizes_at_256_px():

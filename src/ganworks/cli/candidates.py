@@ -19,9 +19,9 @@ LOSSES = (
 OWN_SETTINGS = tuple(
     """adversarial attention autoencoder.betas autoencoder.lr autoencoder.optimizer autoencoder.width blocks categorical
     classification classification_fake coarsest code components continuous corrections cycle depth directions draws
-    dropout encoder floor fold frequency gain group growing halvings identity information information_continuous l1
-    labelled layers masked mixing most networks noise objective.drift orthogonal path_every path_length projection reach
-    reconstruction residual.blocks residual.group resized rounds rows starts taper texture tolerance turns.eager
+    dropout encoder floor fold frequency gain group growing halvings identity information information_continuous inked
+    l1 labelled layers masked mixing most networks noise objective.drift orthogonal path_every path_length projection
+    reach reconstruction residual.blocks residual.group resized rounds rows starts taper texture tolerance turns.eager
     turns.one_pass units""".split()
 )
 """Settings of single systems. These are known elsewhere, beside code that needs torch; a test compares them."""

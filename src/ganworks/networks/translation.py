@@ -29,6 +29,12 @@ _FULL = 256
 """The side that the papers' sizes are for."""
 _LEVELS = 8
 """Halvings of the U-Net there."""
+_COARSER, _PASSES = 3, 4
+"""Halvings at which paint is evened out, and averagings at full size."""
+_DARK = 1e-3
+"""Light that is always there: something must be averaged where there is none else."""
+_INKED = 2.0
+"""Logit of ink's share at the beginning: lines divide from the first round on."""
 
 
 def padded(x: Pictures, step: int) -> Made:
@@ -63,6 +69,25 @@ def _doubled(inner: int, outer: int, *, resized: bool) -> nn.Module:
     return nn.ConvTranspose2d(inner, outer, 4, 2, 1)
 
 
+def evened(x: Pictures, light: Float[Tensor, "b 1 h w"], coarser: int, passes: int = _PASSES) -> Pictures:
+    """Pictures whose neighbouring pixels are averaged again and again, each as much as there is light on it: what no
+    dark line divides becomes one. Wide areas are evened out on halves, which are as light as their darkest pixel.
+
+    Args:
+        coarser: How many times the pictures are halved; their sides must allow it.
+        passes: Averagings at full size; each half has twice as many.
+    """
+    light = light.clamp(min=_DARK)
+    if coarser:
+        half = -F.max_pool2d(-light, 2)
+        inside = evened(F.avg_pool2d(light * x, 2) / F.avg_pool2d(light, 2), half, coarser - 1, 2 * passes)
+        x = torch.lerp(x, *(F.interpolate(each, scale_factor=2.0) for each in (inside, half)))
+    total = F.avg_pool2d(light, 3, 1, 1)
+    for _ in range(passes):
+        x = F.avg_pool2d(light * x, 3, 1, 1) / total
+    return x
+
+
 class _Down(nn.Sequential):
     def __init__(self, inner: int, outer: int, *, first: bool, normal: bool) -> None:
         parts: list[nn.Module] = [] if first else [nn.LeakyReLU(0.2)]
@@ -84,10 +109,11 @@ class UNet(nn.Module):
         side: Of the pictures that are learnt, the shorter one: it is halved to one pixel, eight times at most. There is
             no norm at the bottom, where it would leave nothing.
         dropout: Of the first three levels on the way up.
-        masked: The paper's network sees halves of the source at best, and in small pictures a line is one pixel wide.
-            Here the source stands beside the last level at its full size, and says for each pixel which share of it is
-            made: the rest is what came in. So lines stay, and what is made may be flat across them. Needs sources of
-            one channel, or of as many as are made.
+        inked: The paper's network sees halves of the source at best, and in small pictures a line is one pixel wide.
+            Here the source stands beside the last level at its full size, and what is made lies beneath it as paint
+            beneath ink: a pixel is as light as the product of the two. Two shares are made besides for each pixel: how
+            much of the source's darkness is ink, and how far the paint is `evened` out between the ink's lines. So
+            lines stay, and paint may be flat below them. Needs sources of one channel, or of as many as are made.
         resized: A picture is doubled by repeating pixels, and convolved then. A transposed convolution gives neighbours
             different weights, and what should be flat comes out grained (Odena et al. 2016, Deconvolution and
             Checkerboard Artifacts, doi:10.23915/distill.00003).
@@ -101,7 +127,7 @@ class UNet(nn.Module):
         side: int,
         dropout: float,
         *,
-        masked: bool = False,
+        inked: bool = False,
         resized: bool = False,
     ) -> None:
         super().__init__()
@@ -122,14 +148,16 @@ class UNet(nn.Module):
             )
             for level in reversed(range(1, levels))
         )
-        if masked:
+        if inked:
             self.whole = nn.Conv2d(2 * widths[0] + inner, width, 3, 1, 1)
-            self.share = nn.Conv2d(width + inner, 1, 3, 1, 1)
+            self.ink, self.even = (nn.Conv2d(width + inner, 1, 3, 1, 1) for _ in range(2))
             self.last: nn.Module = nn.Conv2d(width, outer, 3, 1, 1)
         else:
             self.last = _doubled(2 * widths[0], outer, resized=resized)
-        self.masked = masked
+        self.inked = inked
         weights(self)
+        if inked and self.ink.bias is not None:
+            nn.init.constant_(self.ink.bias, _INKED)
 
     def features(self, x: Pictures) -> Made:
         """What the last layer makes a picture of."""
@@ -141,7 +169,7 @@ class UNet(nn.Module):
         for layer in self.up:
             x = torch.cat([layer(x), seen.pop()], 1)
         x = F.relu(x)
-        if self.masked:
+        if self.inked:
             x = F.relu(self.whole(torch.cat([F.interpolate(x, scale_factor=2.0), source], 1)))
         return x
 
@@ -150,9 +178,16 @@ class UNet(nn.Module):
         x = padded(x, self.step)
         features = self.features(x)
         made = torch.tanh(self.last(features))
-        if self.masked:
-            made = torch.lerp(x, made, torch.sigmoid(self.share(torch.cat([features, x], 1))))
+        if self.inked:
+            made = self._beneath(x, made, torch.cat([features, x], 1))
         return made[:, :, :h, :w]
+
+    def _beneath(self, x: Pictures, paint: Made, features: Float[Tensor, "b f h w"]) -> Made:
+        """Paint under the ink of a source."""
+        light = 1 - torch.sigmoid(self.ink(features)) * (1 - x) / 2
+        even = evened(paint, light.amin(1, keepdim=True) ** 2, min(_COARSER, len(self.down)))
+        paint = torch.lerp(paint, even, torch.sigmoid(self.even(features)))
+        return light * (paint + 1) - 1
 
 
 class _Residual(nn.Module):

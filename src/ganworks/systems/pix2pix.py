@@ -14,8 +14,8 @@ it is on when a picture is translated too.
 
 Departures: instance norms for batch norms, which are the same with one picture a batch; the learning rate falls to 0
 over the second half, as in the authors' later code; no jitter (`mirror`, `view.shift` are there). Pictures smaller than
-256 px have smaller patches in the same share. Below 128 px `suited` has small networks for CPU minutes, which keep of
-the source what they do not make, a rate that stays, and a longer average.
+256 px have smaller patches in the same share. Below 128 px `suited` has small networks for CPU minutes, which paint
+below the source's ink, a rate that stays, and a longer average.
 
 Letters: B batch, C channels, H, W height and width.
 """
@@ -47,7 +47,7 @@ class Pix2PixSettings(GameSettings):
     adversarial: Weight = Field(1.0, description="weight of the game in G's loss; 0: the L1 term alone")
     l1: Weight = Field(100.0, description="λ, the weight of E |x - G(s)| in G's loss")
     dropout: Share = Field(0.5, description="share of G's numbers, in three layers, that is left out: its noise")
-    masked: bool = Field(False, description="G also says where a picture is to change; elsewhere it is kept")
+    inked: bool = Field(False, description="G makes paint, which lies under the source as under ink")
     resized: bool = Field(False, description="G doubles a picture by repeating pixels, not by transposed convolutions")
     generator: PlayerSettings = PlayerSettings(lr=[2e-4, DECAY], betas=(0.5, 0.999), width=64)
     discriminator: PlayerSettings = PlayerSettings(lr=[2e-4, DECAY], betas=(0.5, 0.999), width=64)
@@ -67,8 +67,8 @@ class Pix2Pix(Adversarial):
     def __init__(self, settings: Pix2PixSettings, data: DataSpec) -> None:
         super().__init__(settings, data)
         (inner, *sides), outer = data.source, data.shape[0]
-        if settings.masked and inner not in (1, outer):
-            reason = f"masked keeps parts of a source, and one of {inner} channels has none of a picture of {outer}"
+        if settings.inked and inner not in (1, outer):
+            reason = f"inked lays a source over a picture, and one of {inner} channels does not fit one of {outer}"
             raise error("E-SET-02", reason=reason, system=self.name)
         side, pack = min(sides), settings.view.pack
         # In turns each update has a batch of its own, and translations of its own sources.
@@ -76,7 +76,7 @@ class Pix2Pix(Adversarial):
         self.set_up(
             translation.UNet(
                 *(inner, outer, settings.generator.width, side, settings.dropout),
-                masked=settings.masked,
+                inked=settings.inked,
                 resized=settings.resized,
             ),
             translation.Patches(pack * (inner + outer), settings.discriminator.width, translation.patch_layers(side)),
@@ -88,8 +88,8 @@ class Pix2Pix(Adversarial):
         if max(data.shape[1:]) >= _LARGE:
             return {}
         player = {"width": 24, "lr": 1e-3}
-        masked = (data.source or data.shape)[0] in (1, data.shape[0])
-        network = {"masked": masked, "resized": True, "dropout": 0.2, "generator": player, "discriminator": player}
+        inked = (data.source or data.shape)[0] in (1, data.shape[0])
+        network = {"inked": inked, "resized": True, "dropout": 0.2, "generator": player, "discriminator": player}
         # A long average does more than a falling rate: with that one G goes back to what L1 alone makes.
         return {"batch": 8, "l1": 30.0, "average": {"rampup": 0.2}, **network}
 
