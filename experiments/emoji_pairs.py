@@ -3,7 +3,8 @@
 Ours: the 4,045 training pairs of `emoji`, line to colour, at 64 px; the defaults, 4,000 rounds of 8 pairs, one core.
 Against it: the same network, rates and rounds with the L1 term alone (`adversarial=0`); that, with Gaussian noise of
 the spectrum that training pictures say is missing; the target of the nearest training drawing, by pixels; and the line
-drawing itself. Judged are the held-out pairs whose colour picture is no training picture too.
+drawing itself. The floor is real pictures of other emoji. Judged are the held-out pairs whose colour picture is no
+training picture too.
 Kernel distance: in the space effnet-lite0, to the held-out colour pictures. L1: to the pair's own picture, in [-1, 1].
 Gradients: the total variation distance of the histograms of gradient sizes.
 Bars: kernel distance at most 0.6 of that of L1 alone, and below that of L1 with noise; L1 at most 15 % worse than that
@@ -75,6 +76,11 @@ class Judge:
             "gradient_error": gradient_error(pictures, self.target),
         }
 
+    def others(self) -> Pictures:
+        """As many training pictures, of other emoji: real, so what they score is the floor."""
+        drawn = torch.randperm(len(self.training["target"]), generator=torch.Generator().manual_seed(0))
+        return self.training["target"][drawn[: len(self.target)]]
+
     def nearest(self) -> Pictures:
         """The colour picture of the training drawing that is nearest, by pixels."""
         near = torch.cdist(self.source.flatten(1), self.training["source"].flatten(1)).argmin(1)
@@ -144,6 +150,7 @@ def main(words: list[str], folder: Path = RESULTS) -> int:
         for what, pictures in (
             ("copying the input", judge.source.expand(-1, 3, -1, -1)),
             ("target of the nearest drawing", judge.nearest()),
+            ("real pictures of other emoji", judge.others()),
         )
     }
     alone = [record.arm(f"L1 alone, seed {s}", partial(l1_alone, judge, pairs, scale, s)) for s in range(scale.seeds)]
