@@ -91,7 +91,7 @@ class Pix2Pix(Adversarial):
         inked = (data.source or data.shape)[0] in (1, data.shape[0])
         network = {"inked": inked, "resized": True, "dropout": 0.2, "generator": player, "discriminator": player}
         # A long average does more than a falling rate: with that one G goes back to what L1 alone makes.
-        return {"batch": 8, "l1": 30.0, "average": {"rampup": 0.2}, **network}
+        return {"batch": 8, "l1": 10.0, "average": {"rampup": 0.2}, **network}
 
     def row(self) -> dict[str, Tensor]:
         """One row of D's inputs: a picture and its source."""
