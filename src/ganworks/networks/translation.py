@@ -71,7 +71,8 @@ def _doubled(inner: int, outer: int, *, resized: bool) -> nn.Module:
 
 def evened(x: Pictures, light: Float[Tensor, "b 1 h w"], coarser: int, passes: int = _PASSES) -> Pictures:
     """Pictures whose neighbouring pixels are averaged again and again, each as much as there is light on it: what no
-    dark line divides becomes one. Wide areas are evened out on halves, which are as light as their darkest pixel.
+    dark line divides becomes one. Wide areas are evened out on halves, which are as light as their darkest pixel. A
+    slanting line divides from two pixels' width on: between those of a thinner one neighbours meet at corners.
 
     Args:
         coarser: How many times the pictures are halved; their sides must allow it.
